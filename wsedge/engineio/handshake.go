@@ -1,0 +1,55 @@
+package engineio
+
+import "strconv"
+
+// Protocol is the revision of Engine.IO: the only value of the query parameter EIO that is served.
+const Protocol = 4
+
+// Millis is a time on, or a distance along, the caller's monotonic clock in milliseconds. Times are above zero.
+type Millis int64
+
+// Settings is what sessions of one server have in common. It is read-only once a session uses it.
+type Settings struct {
+	PingInterval   Millis // from the handshake or a pong to the next ping
+	PingTimeout    Millis // from a ping to the pong that must have come
+	UpgradeTimeout Millis // from a candidate's arrival to its upgrade packet
+	CloseTimeout   Millis // how long a session that the server closed is kept for the poll that fetches the close packet
+	MaxPayload     int    // bytes: the longest polling body or WebSocket message taken from a client
+	AllowUpgrades  bool   // candidates are welcome
+}
+
+// DefaultSettings returns the reference server's values (PROTOCOL 1.3, 1.4).
+func DefaultSettings() Settings {
+	return Settings{
+		PingInterval:   25_000,
+		PingTimeout:    20_000,
+		UpgradeTimeout: 10_000,
+		CloseTimeout:   30_000,
+		MaxPayload:     1_000_000,
+		AllowUpgrades:  true,
+	}
+}
+
+// AppendOpen appends the open packet, type included: the first packet of every session (PROTOCOL 1.3). Upgrades names
+// the transports that the client may upgrade to; the names are written as they are.
+func AppendOpen(dst []byte, id ID, upgrades []string, s *Settings) []byte {
+	dst = append(dst, byte(PacketOpen))
+	dst = append(dst, `{"sid":"`...)
+	dst = append(dst, id[:]...)
+	dst = append(dst, `","upgrades":[`...)
+	for i, name := range upgrades {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
+		dst = append(dst, name...)
+		dst = append(dst, '"')
+	}
+	dst = append(dst, `],"pingInterval":`...)
+	dst = strconv.AppendInt(dst, int64(s.PingInterval), 10)
+	dst = append(dst, `,"pingTimeout":`...)
+	dst = strconv.AppendInt(dst, int64(s.PingTimeout), 10)
+	dst = append(dst, `,"maxPayload":`...)
+	dst = strconv.AppendInt(dst, int64(s.MaxPayload), 10)
+	return append(dst, '}')
+}
