@@ -1,0 +1,208 @@
+package netpoll
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// visit is a connection between its accept and its being handed on.
+type visit struct {
+	conn net.Conn
+
+	// Guarded by Door.mu.
+	older, newer *visit
+	waiting      bool // in the queue: nobody else has closed conn
+}
+
+// queue is the visits whose head is being read, by age; guarded by Door.mu.
+type queue struct {
+	oldest, newest *visit
+	len            int
+}
+
+func (q *queue) push(v *visit) {
+	v.waiting = true
+	v.older = q.newest
+	if q.newest != nil {
+		q.newest.newer = v
+	} else {
+		q.oldest = v
+	}
+	q.newest = v
+	q.len++
+}
+
+// remove takes v out; false: it was not in.
+func (q *queue) remove(v *visit) bool {
+	if !v.waiting {
+		return false
+	}
+	v.waiting = false
+	if v.older != nil {
+		v.older.newer = v.newer
+	} else {
+		q.oldest = v.newer
+	}
+	if v.newer != nil {
+		v.newer.older = v.older
+	} else {
+		q.newest = v.older
+	}
+	v.older, v.newer = nil, nil
+	q.len--
+	return true
+}
+
+// pop takes the oldest out; nil: there is none.
+func (q *queue) pop() *visit {
+	v := q.oldest
+	if v != nil {
+		q.remove(v)
+	}
+	return v
+}
+
+// admit starts the goroutine that reads c's head.
+func (d *Door) admit(c net.Conn) {
+	v := &visit{conn: c}
+	by := time.Now().Add(d.HeadTimeout)
+	d.counts.accepted.Add(1)
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		_ = c.Close()
+		return
+	}
+	full := d.pending.len >= d.MaxPending
+	d.pending.push(v)
+	d.visits.Add(1)
+	d.mu.Unlock()
+	if full {
+		d.evict()
+	}
+	go d.receive(v, by)
+}
+
+// evict closes the oldest connection whose head is being read.
+func (d *Door) evict() {
+	d.mu.Lock()
+	v := d.pending.pop()
+	d.mu.Unlock()
+	if v != nil {
+		d.counts.evicted.Add(1)
+		_ = v.conn.Close()
+	}
+}
+
+// leave ends the time in which v may be evicted; false: it has been, or the
+// Door has closed it.
+func (d *Door) leave(v *visit) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pending.remove(v)
+}
+
+// receive is the goroutine of a visit. by is when its head must be complete.
+func (d *Door) receive(v *visit, by time.Time) {
+	defer d.visits.Done()
+	buf := d.heads.Get().(*buffer)
+	defer d.heads.Put(buf)
+	_ = v.conn.SetDeadline(by)
+	n, end, err := d.readVisit(v.conn, buf.b, by)
+	if !d.leave(v) {
+		return
+	}
+	if err != nil {
+		d.counts.failed.Add(1)
+		_ = v.conn.Close()
+		return
+	}
+	_ = v.conn.SetDeadline(time.Time{})
+	if end > 0 && d.fast(v.conn, buf.b[:end], buf.b[end:n]) {
+		d.counts.fast.Add(1)
+		return
+	}
+	if d.web.offer(rewind(v.conn, buf.b[:n])) {
+		d.counts.http.Add(1)
+	}
+}
+
+// readVisit is readHead, for TLS after the handshake. A connection that is to
+// speak HTTP/2 is left unread.
+func (d *Door) readVisit(c net.Conn, buf []byte, by time.Time) (n, end int, err error) {
+	if tc, ok := c.(*tls.Conn); ok {
+		ctx, cancel := context.WithDeadline(context.Background(), by)
+		defer cancel()
+		if err := tc.HandshakeContext(ctx); err != nil {
+			return 0, 0, err
+		}
+		if p := tc.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
+			return 0, 0, nil
+		}
+	}
+	return readHead(c, buf, d.Prefixes)
+}
+
+// fast calls Fast and survives its panic.
+func (d *Door) fast(c net.Conn, head, early []byte) (taken bool) {
+	if d.Fast == nil {
+		return false
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			d.Logger.Error("netpoll: fast path panicked", "panic", v, "stack", string(debug.Stack()))
+			_ = c.Close()
+			taken = true
+		}
+	}()
+	return d.Fast(c, head, early)
+}
+
+// handover is the listener that brings net/http its connections.
+type handover struct {
+	door   *Door
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+// offer returns when c has been accepted, true, or closed, false.
+func (h *handover) offer(c net.Conn) bool {
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.closed:
+		_ = c.Close()
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener. It closes nothing that was accepted.
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr implements net.Listener: the address of one of the Door's listeners.
+func (h *handover) Addr() net.Addr {
+	h.door.mu.Lock()
+	defer h.door.mu.Unlock()
+	for l := range h.door.listeners {
+		return l.Addr()
+	}
+	return &net.TCPAddr{}
+}
