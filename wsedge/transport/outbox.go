@@ -1,0 +1,96 @@
+package transport
+
+import "sync"
+
+// outbox is what waits for one session: references to shared messages, in
+// order. It exists only while something waits.
+type outbox struct {
+	items []*Prepared
+	head  int // items before it are gone
+	sent  int // bytes of items[head] that the WebSocket has taken already
+	bytes int // charged for the items that wait
+}
+
+// outboxes are reused: a burst makes many sessions wait for a moment.
+var outboxes = sync.Pool{New: func() any { return new(outbox) }}
+
+// maxPooledItems bounds what an idle outbox keeps.
+const maxPooledItems = 1024
+
+func (o *outbox) push(p *Prepared) {
+	o.items = append(o.items, p)
+	o.bytes += p.size()
+}
+
+func (o *outbox) empty() bool { return o.head == len(o.items) }
+
+// advance takes n bytes of WebSocket form off the front.
+func (o *outbox) advance(n int) {
+	for n > 0 {
+		p := o.items[o.head]
+		left := len(p.webSocket()) - o.sent
+		if n < left {
+			o.sent += n
+			return
+		}
+		n -= left
+		o.pop()
+	}
+}
+
+func (o *outbox) pop() {
+	o.bytes -= o.items[o.head].size()
+	o.items[o.head] = nil
+	o.head++
+	o.sent = 0
+}
+
+// gather returns the next bytes for the WebSocket. One long item goes as it is;
+// several short ones are copied into scratch, as one write of four frames costs
+// a quarter of four writes.
+func (o *outbox) gather(scratch []byte) []byte {
+	first := o.items[o.head].webSocket()[o.sent:]
+	if len(first) >= cap(scratch)/2 || o.head+1 == len(o.items) {
+		return first
+	}
+	scratch = append(scratch[:0], first...)
+	for _, p := range o.items[o.head+1:] {
+		frame := p.webSocket()
+		if len(scratch)+len(frame) > cap(scratch) {
+			break
+		}
+		scratch = append(scratch, frame...)
+	}
+	return scratch
+}
+
+// payload takes everything out as one polling payload.
+func (o *outbox) payload() []byte {
+	if o.head+1 == len(o.items) {
+		body := o.items[o.head].polling()
+		o.pop()
+		return body
+	}
+	body := make([]byte, 0, o.bytes)
+	for !o.empty() {
+		if len(body) > 0 {
+			body = append(body, recordSeparator)
+		}
+		body = append(body, o.items[o.head].polling()...)
+		o.pop()
+	}
+	return body
+}
+
+// recordSeparator stands between two packets of a payload (PROTOCOL 1.4).
+const recordSeparator = 0x1e
+
+// recycle gives an outbox back. It must not be used afterwards.
+func (o *outbox) recycle() {
+	if cap(o.items) > maxPooledItems {
+		return
+	}
+	clear(o.items[:cap(o.items)])
+	*o = outbox{items: o.items[:0]}
+	outboxes.Put(o)
+}

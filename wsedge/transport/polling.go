@@ -1,0 +1,270 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+)
+
+// verify makes the checks of PROTOCOL 1.2 in their order. session is the one
+// that the request names, nil for a handshake.
+func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Session, refusal *engineio.Refusal) {
+	polling := p.transport == engineio.Polling.String() && s.enabled(engineio.Polling)
+	webSocket := p.transport == engineio.WebSocket.String() && s.enabled(engineio.WebSocket)
+	if !polling && !webSocket {
+		return nil, engineio.ErrTransportUnknown
+	}
+	if p.hasSID {
+		session = s.sessions.find(p.sid)
+		switch {
+		case session == nil:
+			return nil, engineio.ErrSessionUnknown
+		case !upgrade && session.Transport().String() != p.transport, p.protocol() != engineio.Protocol:
+			return nil, engineio.ErrBadRequest
+		}
+		return session, nil
+	}
+	switch {
+	case r.Method != http.MethodGet:
+		return nil, engineio.ErrBadHandshakeMethod
+	case webSocket && !upgrade:
+		return nil, engineio.ErrBadRequest
+	}
+	return nil, nil
+}
+
+func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
+	p := parseQuery(r.URL.RawQuery)
+	session, refusal := s.verify(r, &p, false)
+	if refusal == nil && session == nil && p.protocol() != engineio.Protocol {
+		refusal = engineio.ErrUnsupportedProtocol
+	}
+	if strings.Contains(r.UserAgent(), ";MSIE") || strings.Contains(r.UserAgent(), "Trident/") {
+		w.Header().Set("X-XSS-Protection", "0")
+	}
+	switch {
+	case refusal != nil:
+		s.refuse(w, refusal)
+	case session == nil && s.closing.Load():
+		refuseNew(w)
+	case session == nil:
+		s.openPolling(w, r)
+	case r.Method == http.MethodGet:
+		s.pollGet(w, r, session)
+	case r.Method == http.MethodPost:
+		s.pollPost(w, r, session)
+	default:
+		w.WriteHeader(http.StatusInternalServerError) // PROTOCOL 1.4
+	}
+}
+
+func (s *Server) refuse(w http.ResponseWriter, refusal *engineio.Refusal) {
+	s.stats.refused(refusal)
+	body := refusal.AppendJSON(nil)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(refusal.Status(true))
+	_, _ = w.Write(body)
+}
+
+// openPolling starts a polling session; the answer is its open packet and what
+// the application sent at once.
+func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
+	session := s.newSession(engineio.Polling, s.handshakeOf(r))
+	timer := s.engine.Timer((*pollTimer)(session))
+	session.mu.Lock()
+	session.conn = timer
+	if session.ended {
+		timer.Close()
+	}
+	body := s.openPacket(session, engineio.Polling)
+	if first := session.takePayload(nil); first != nil {
+		body = append(append(body, recordSeparator), first...)
+	}
+	session.corks--
+	session.unlock()
+	if writePayload(w, body) != nil {
+		session.abandon()
+	}
+}
+
+func writePayload(w http.ResponseWriter, body []byte) error {
+	header := w.Header()
+	header.Set("Content-Type", "text/plain; charset=UTF-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Cache-Control", "no-store")
+	_, err := w.Write(body)
+	return err
+}
+
+// pollGet parks a GET until there is something to say.
+func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Session) {
+	answer, ok := session.park()
+	if !ok {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	select {
+	case body := <-answer:
+		if writePayload(w, body) != nil {
+			session.unpark(answer)
+		}
+	case <-r.Context().Done():
+		session.unpark(answer)
+	}
+}
+
+// park registers a GET and returns where its body will come from. ok is false
+// when the request is refused with an empty 400: it is the second at a time,
+// which ends the session, or the session is not polling any more.
+func (s *Session) park() (answer chan []byte, ok bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	answer = make(chan []byte, 1)
+	switch a := s.machine.PollArrived(s.now()); {
+	case a == engineio.RefuseBadRequest:
+		return nil, false
+	case a == engineio.End && s.machine.PollWaiting():
+		s.cause = CauseProtocol
+		s.act(a, nil)
+		return nil, false
+	case a == engineio.End: // the server has closed, and can say so now
+		answer <- s.takePayload(closePacket)
+		s.act(a, nil)
+	default:
+		s.poll.waiting = answer
+		s.flush()
+	}
+	return answer, true
+}
+
+// unpark ends the session because the client gave up its GET, whether that
+// still waited or its body had just been made, which is lost then.
+func (s *Session) unpark(answer chan []byte) {
+	s.mu.Lock()
+	if s.poll != nil && s.poll.waiting == (chan<- []byte)(answer) {
+		s.poll.waiting = nil
+		s.machine.PollAnswered()
+	}
+	if s.poll != nil {
+		s.lose(engineio.TransportError, CauseAborted, nil)
+	}
+	s.unlock()
+}
+
+// pollPost takes one payload. The answer comes after its packets were handled.
+func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Session) {
+	session.mu.Lock()
+	a := session.machine.PostArrived()
+	if a == engineio.End {
+		session.cause = CauseProtocol
+	}
+	session.act(a, nil)
+	session.unlock()
+	if a != engineio.None {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if r.Header.Get("Content-Type") == "application/octet-stream" {
+		// Revision 4 has no binary payloads; the exchange is finished all the
+		// same (CVE-2026-59725).
+		session.postFailed(engineio.TransportError)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	body, err := s.readBody(w, r)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		session.postDone()
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		session.postAborted()
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if !session.payload(body) {
+		s.refuse(w, engineio.ErrBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, "ok")
+}
+
+// readBody reads a POST within the size and time bounds. The result is UTF-8.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // not every writer has one
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	limit := int64(s.cfg.Settings.MaxPayload)
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(r.ContentLength))
+	}
+	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		return nil, err
+	}
+	body := b.Bytes()
+	if !utf8.Valid(body) {
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	return body, nil
+}
+
+// payload handles the packets of one POST in their order, up to the first that
+// is none or that ends the session (PROTOCOL 1.4). It reports false, having
+// done nothing, when an upgrade has overtaken the POST.
+func (s *Session) payload(body []byte) bool {
+	s.mu.Lock()
+	running := s.machine.PostRunning()
+	s.mu.Unlock()
+	if !running {
+		return false
+	}
+	for p, err := range engineio.Payload(body) {
+		if err != nil {
+			s.mu.Lock()
+			s.lose(engineio.ParseError, CauseNone, nil)
+			s.unlock()
+			break
+		}
+		if !s.receive(nil, p) {
+			break
+		}
+	}
+	s.postDone()
+	return true
+}
+
+func (s *Session) postDone() {
+	s.mu.Lock()
+	s.machine.PostDone()
+	s.unlock()
+}
+
+func (s *Session) postAborted() {
+	s.mu.Lock()
+	s.cause = CauseAborted
+	s.act(s.machine.PostAborted(), nil)
+	s.unlock()
+}
+
+func (s *Session) postFailed(reason engineio.Reason) {
+	s.mu.Lock()
+	s.machine.PostDone()
+	s.lose(reason, CauseProtocol, nil)
+	s.unlock()
+}

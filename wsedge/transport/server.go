@@ -1,0 +1,285 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
+)
+
+// Config configures a Server. OnSession is required; for the rest the zero
+// value means the documented default.
+type Config struct {
+	// OnSession is called for each new session before any packet of it, and
+	// returns the application's side of it. It may Send, which takes effect
+	// right after the open packet.
+	OnSession func(*Session) Handler
+
+	// Path is the prefix of all requests that are Engine.IO's. It begins and
+	// ends with a slash. Empty means "/engine.io/".
+	Path string
+	// Settings are the timing and size rules. The zero value means
+	// engineio.DefaultSettings().
+	Settings engineio.Settings
+	// Transports are the enabled ones. Empty means polling and WebSocket.
+	Transports []engineio.Transport
+	// MaxOutbox bounds in bytes what may wait for one session. 0 means 4 MiB.
+	MaxOutbox int
+	// KeepHeaders names the request headers that a Handshake keeps, in lower
+	// case. Each costs memory for the life of the session.
+	KeepHeaders []string
+	// HeadTimeout is how long a client may take from connecting to the end of
+	// its request head. 0 means 10 s.
+	HeadTimeout time.Duration
+	// BodyTimeout is how long a client may take to send the body of a POST. 0
+	// means 30 s.
+	BodyTimeout time.Duration
+	// MaxPendingHeads bounds the connections whose head is being read. 0 means
+	// netpoll's default.
+	MaxPendingHeads int
+	// Files serves a file under Path (such as a client bundle) and reports
+	// whether it did. Nil means that there are none.
+	Files func(http.ResponseWriter, *http.Request) bool
+	// Fallback answers requests outside Path. Nil means 404.
+	Fallback http.Handler
+	// Engine configures what drives the connections.
+	Engine netpoll.Config
+	// Logger hears about the server, never about single clients above debug
+	// level. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	defaultPath        = "/engine.io/"
+	defaultMaxOutbox   = 4 << 20
+	defaultHeadTimeout = 10 * time.Second
+	defaultBodyTimeout = 30 * time.Second
+	// maxHead is the largest head that the fast way in takes; net/http takes
+	// heads of up to maxHTTPHead.
+	maxHead     = 8 << 10
+	maxHTTPHead = 16 << 10
+	idleTimeout = 2 * time.Minute
+)
+
+func (c *Config) setDefaults() error {
+	if c.OnSession == nil {
+		return errors.New("transport: Config.OnSession is nil")
+	}
+	if c.Path == "" {
+		c.Path = defaultPath
+	}
+	if !strings.HasPrefix(c.Path, "/") || !strings.HasSuffix(c.Path, "/") {
+		return fmt.Errorf("transport: path %q must begin and end with a slash", c.Path)
+	}
+	if c.Settings == (engineio.Settings{}) {
+		c.Settings = engineio.DefaultSettings()
+	}
+	if len(c.Transports) == 0 {
+		c.Transports = []engineio.Transport{engineio.Polling, engineio.WebSocket}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Fallback == nil {
+		c.Fallback = http.NotFoundHandler()
+	}
+	c.MaxOutbox = orDefault(c.MaxOutbox, defaultMaxOutbox)
+	c.HeadTimeout = orDefault(c.HeadTimeout, defaultHeadTimeout)
+	c.BodyTimeout = orDefault(c.BodyTimeout, defaultBodyTimeout)
+	c.Engine.Logger = c.Logger
+	return nil
+}
+
+func orDefault[T int | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Server is an Engine.IO server: it accepts, routes, and keeps the sessions.
+// All methods may be called from any goroutine.
+type Server struct {
+	// Fixed at construction.
+	cfg    Config
+	engine netpoll.Engine
+	door   *netpoll.Door
+	http   *http.Server
+
+	sessions sessionTable
+	stats    Stats
+	closing  atomic.Bool
+	served   sync.WaitGroup // the goroutines of Serve
+}
+
+// NewServer makes a Server. It has goroutines from the start (the engine's):
+// Shutdown ends them.
+func NewServer(cfg Config) (*Server, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	engine, err := netpoll.New(cfg.Engine)
+	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	s := &Server{cfg: cfg, engine: engine}
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: cfg.HeadTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHTTPHead,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	s.door = &netpoll.Door{
+		HeadTimeout: cfg.HeadTimeout,
+		MaxHead:     maxHead,
+		MaxPending:  cfg.MaxPendingHeads,
+		Prefixes:    [][]byte{[]byte("GET " + cfg.Path)},
+		Fast:        s.upgradeHead,
+		Logger:      cfg.Logger,
+	}
+	return s, nil
+}
+
+// Serve accepts on l until Shutdown, then returns nil. It may be called once.
+func (s *Server) Serve(l net.Listener) error {
+	s.served.Add(1)
+	go func() {
+		defer s.served.Done()
+		if err := s.http.Serve(s.door.HTTP()); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			s.cfg.Logger.Error("http server stopped", "error", err)
+		}
+	}()
+	err := s.door.Serve(l)
+	if errors.Is(err, net.ErrClosed) && s.closing.Load() {
+		return nil
+	}
+	return err
+}
+
+// ServeHTTP answers one request: Engine.IO's under Path, everything else by
+// Fallback. It lets a Server live inside another http.Server; WebSocket
+// upgrades need a hijackable connection then.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !strings.HasPrefix(r.RequestURI, s.cfg.Path):
+		s.cfg.Fallback.ServeHTTP(w, r)
+	case s.cfg.Files != nil && s.cfg.Files(w, r):
+	case r.Header.Get("Upgrade") != "":
+		s.serveUpgrade(w, r)
+	default:
+		s.servePolling(w, r)
+	}
+}
+
+// refuseNew answers a handshake that comes while the server shuts down.
+func refuseNew(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, "server shutting down", http.StatusServiceUnavailable)
+}
+
+// Sessions returns the sessions that live at the moment of the call.
+func (s *Server) Sessions() []*Session { return s.sessions.all() }
+
+// Len is the number of live sessions.
+func (s *Server) Len() int { return s.sessions.len() }
+
+// Open counts what the engine holds: a connection or timer for each session, and
+// connections that wait for their client's close frame.
+func (s *Server) Open() int { return s.engine.Len() }
+
+// Stats returns the server's counters.
+func (s *Server) Stats() *Stats { return &s.stats }
+
+// Panics counts handlers that panicked; each cost its own session only.
+func (s *Server) Panics() uint64 { return s.engine.Panics() }
+
+// StopAccepting closes the listener and refuses new sessions; those that exist
+// go on. It is the first half of Shutdown.
+func (s *Server) StopAccepting() {
+	if s.closing.CompareAndSwap(false, true) {
+		s.door.Close()
+	}
+}
+
+// Shutdown stops accepting, closes every session, waits until the clients have
+// been told or ctx ends, and stops all goroutines. The error is ctx's if it
+// came first; the Server is shut down all the same.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.StopAccepting()
+	for _, session := range s.sessions.all() {
+		session.closeBecause(CauseShutdown)
+	}
+	err := s.drain(ctx)
+	if e := s.http.Shutdown(ctx); e != nil {
+		err = errors.Join(err, e, s.http.Close())
+	}
+	s.engine.Shutdown()
+	s.served.Wait()
+	return err
+}
+
+// drain waits until no WebSocket waits for its client's close frame.
+func (s *Server) drain(ctx context.Context) error {
+	const every = 10 * time.Millisecond
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for s.engine.Len() > 0 && s.lingering() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// lingering reports whether some connection still has something to tell. The
+// records of ended polling sessions that nobody may ever ask for do not count.
+func (s *Server) lingering() bool { return s.engine.Len() > s.sessions.len() }
+
+// newSession makes a session and its application side. It begins corked.
+func (s *Server) newSession(t engineio.Transport, h *Handshake) *Session {
+	session := &Session{srv: s, id: engineio.NewID(), handshake: h.encode(), corks: 1}
+	if t == engineio.WebSocket {
+		session.wire = &socketWire{s: session}
+		s.stats.OpenedWebSocket.Add(1)
+	} else {
+		session.poll = &poll{}
+		s.stats.OpenedPolling.Add(1)
+	}
+	session.machine.Open(&s.cfg.Settings, t, session.now(), s.firstPing())
+	session.app = s.cfg.OnSession(session)
+	s.sessions.add(session)
+	return session
+}
+
+// firstPing spreads the first heartbeat over half an interval, so that clients
+// that came back all at once are not pinged all at once for ever.
+func (s *Server) firstPing() engineio.Millis {
+	interval := s.cfg.Settings.PingInterval
+	return interval - rand.N(interval/2+1)
+}
+
+func (s *Server) enabled(t engineio.Transport) bool { return slices.Contains(s.cfg.Transports, t) }
+
+// openPacket is the first packet of a session.
+func (s *Server) openPacket(session *Session, t engineio.Transport) []byte {
+	var upgrades []string
+	if t == engineio.Polling && s.cfg.Settings.AllowUpgrades && s.enabled(engineio.WebSocket) {
+		upgrades = []string{engineio.WebSocket.String()}
+	}
+	return engineio.AppendOpen(nil, session.id, upgrades, &s.cfg.Settings)
+}

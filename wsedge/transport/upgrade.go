@@ -1,0 +1,207 @@
+package transport
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+)
+
+// There are two ways in for a WebSocket. A strictly clean upgrade request on a
+// new connection is answered straight from the buffer that the Door read
+// (upgradeHead); everything else comes through net/http (serveUpgrade), which
+// costs twice the CPU. Both have the same answer made by the same Upgrader and
+// end in acceptSession or acceptCandidate.
+
+// upgradeHead is the Door's Fast function. It answers only what it is sure of;
+// for all else, refusals included, it returns false and net/http answers.
+func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
+	var lines [32]headLine
+	h, ok := parseHead(raw, lines[:0])
+	if !ok || s.closing.Load() || !bytes.HasPrefix(h.target, []byte(s.cfg.Path)) {
+		return false
+	}
+	_, query, _ := strings.Cut(string(h.target), "?")
+	p := parseQuery(query)
+	if p.transport != engineio.WebSocket.String() || p.protocol() != engineio.Protocol || !s.enabled(engineio.WebSocket) {
+		return false
+	}
+	var session *Session
+	if p.hasSID {
+		if session = s.sessions.find(p.sid); session == nil {
+			return false
+		}
+	}
+	answer, ok := switchProtocols(raw)
+	if !ok {
+		return false
+	}
+	if session != nil {
+		s.acceptCandidate(c, answer, early, session)
+	} else {
+		s.acceptSession(c, answer, early, h.handshake(s.cfg.KeepHeaders, c.RemoteAddr().String()))
+	}
+	return true
+}
+
+// serveUpgrade answers an upgrade request that net/http has read.
+func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
+	p := parseQuery(r.URL.RawQuery)
+	session, refusal := s.verify(r, &p, true)
+	if refusal == nil && p.protocol() != engineio.Protocol {
+		refusal = engineio.ErrUnsupportedProtocol
+	}
+	var answer []byte
+	if refusal == nil {
+		var ok bool
+		if answer, ok = switchProtocols(canonicalHead(r)); !ok {
+			w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455, section 4.2.2
+			refusal = engineio.ErrBadRequest
+		}
+	}
+	if refusal != nil {
+		s.refuseUpgrade(w, refusal)
+		return
+	}
+	if session == nil && s.closing.Load() {
+		refuseNew(w)
+		return
+	}
+	h := s.handshakeOf(r)
+	c, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.refuseUpgrade(w, engineio.ErrBadRequest)
+		return
+	}
+	early, _ := buffered.Peek(buffered.Reader.Buffered())
+	_ = c.SetDeadline(time.Now().Add(s.cfg.HeadTimeout))
+	switch {
+	case p.transport != engineio.WebSocket.String():
+		// PROTOCOL 1.2: what passed but cannot upgrade gets a 101 and the end.
+		_, _ = c.Write(append(answer, closeFrame.webSocket()...))
+		_ = c.Close()
+	case session != nil:
+		s.acceptCandidate(c, answer, early, session)
+	default:
+		s.acceptSession(c, answer, early, h)
+	}
+}
+
+// refuseUpgrade answers an upgrade request with plain text and status 400,
+// whatever the code (PROTOCOL 1.2).
+func (s *Server) refuseUpgrade(w http.ResponseWriter, refusal *engineio.Refusal) {
+	s.stats.refused(refusal)
+	header := w.Header()
+	header.Set("Connection", "close")
+	header.Set("Content-Type", "text/html")
+	header.Set("Content-Length", strconv.Itoa(len(refusal.Message)))
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = io.WriteString(w, refusal.Message)
+}
+
+// canonicalHead writes the WebSocket part of a request down as the Upgrader
+// likes it: several values of one header joined.
+func canonicalHead(r *http.Request) []byte {
+	if r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	b := []byte("GET / HTTP/1.1\r\nHost: " + r.Host + "\r\n")
+	for _, name := range []string{"Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol"} {
+		if values := r.Header.Values(name); len(values) > 0 {
+			b = append(b, name+": "+strings.Join(values, ", ")+"\r\n"...)
+		}
+	}
+	// RFC 6455, section 4.2.1: an Upgrade header containing the value "websocket".
+	if hasToken([]byte(strings.Join(r.Header.Values("Upgrade"), ",")), "websocket") {
+		b = append(b, "Upgrade: websocket\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// upgrader takes the first subprotocol that is offered, as the reference does.
+var upgrader = ws.Upgrader{
+	ReadBufferSize: maxHTTPHead, // pooled; a longer line would be refused
+	Protocol:       func([]byte) bool { return true },
+}
+
+// memory is a connection in memory: the request is read, the answer collected.
+type memory struct {
+	bytes.Reader
+	answer bytes.Buffer
+}
+
+func (m *memory) Write(p []byte) (int, error) { return m.answer.Write(p) }
+
+var memories = sync.Pool{New: func() any { return new(memory) }}
+
+// openRoom is about what the open packet's frame takes.
+const openRoom = 160
+
+// switchProtocols returns the 101 answer to a request head, with room for the
+// first frame behind it. ok is false when the Upgrader refuses.
+func switchProtocols(head []byte) (answer []byte, ok bool) {
+	m := memories.Get().(*memory)
+	defer memories.Put(m)
+	m.Reset(head)
+	m.answer.Reset()
+	if _, err := upgrader.Upgrade(m); err != nil {
+		return nil, false
+	}
+	return append(make([]byte, 0, m.answer.Len()+openRoom), m.answer.Bytes()...), true
+}
+
+// acceptSession starts a session on c: 101 and open packet leave in one write,
+// then the engine has the connection.
+func (s *Server) acceptSession(c net.Conn, answer, early []byte, h *Handshake) {
+	session := s.newSession(engineio.WebSocket, h)
+	_, err := c.Write(appendFrame(answer, ws.OpText, s.openPacket(session, engineio.WebSocket)))
+	if err != nil {
+		_ = c.Close()
+	} else {
+		err = s.engine.Attach(c, early, session.wire, session.wire.bind)
+	}
+	if err != nil {
+		session.abandon()
+		return
+	}
+	session.Uncork()
+}
+
+// abandon ends a session whose connection never came to life.
+func (s *Session) abandon() {
+	s.mu.Lock()
+	s.lose(engineio.TransportClose, CauseAborted, nil)
+	s.dropQueue()
+	s.unlock()
+}
+
+// acceptCandidate lets a WebSocket try to take over a polling session. One that
+// may not (another tries, or has) still gets its 101, then a close frame.
+func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, session *Session) {
+	if _, err := c.Write(answer); err != nil {
+		_ = c.Close()
+		return
+	}
+	w := &socketWire{s: session, candidate: true}
+	session.mu.Lock()
+	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now()) == engineio.None {
+		session.poll.candidate = w
+	} else {
+		w.closing = true
+	}
+	session.unlock()
+	if err := s.engine.Attach(c, early, w, w.bind); err != nil {
+		session.mu.Lock()
+		w.closing = true
+		w.leave()
+		session.unlock()
+	}
+}

@@ -1,0 +1,287 @@
+package transport
+
+import (
+	"errors"
+
+	"github.com/gobwas/ws"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
+)
+
+// socketWire is one WebSocket connection of a session: the one that carries it,
+// or a candidate that wants to (PROTOCOL 1.6). It is the connection's
+// netpoll.Handler and the sink of its frames.
+type socketWire struct {
+	// Fixed at construction.
+	s *Session
+
+	// Owned by the engine's goroutine.
+	dec decoder
+
+	// Guarded by s.mu.
+	conn      netpoll.Conn
+	candidate bool
+	closing   bool // a close frame was sent or queued: what still comes is discarded
+}
+
+// lingerMillis is how long the client's answer to a close frame is waited for
+// before the connection is cut.
+const lingerMillis = 5000
+
+// bind is called with the connection before anything else.
+func (w *socketWire) bind(c netpoll.Conn) {
+	w.s.mu.Lock()
+	w.conn = c
+	if !w.candidate {
+		w.s.conn = c
+	}
+	if w.closing { // unwelcome, or the session has ended meanwhile
+		w.closing = false
+		w.shut(nil, CauseNone)
+	}
+	w.s.unlock()
+}
+
+// OnRead implements netpoll.Handler.
+func (w *socketWire) OnRead(p []byte) {
+	err := w.dec.feed(p, w.s.srv.cfg.Settings.MaxPayload, w)
+	if err == nil {
+		return
+	}
+	w.dec = decoder{}
+	var violation *protocolError
+	if !errors.As(err, &violation) {
+		w.s.mu.Lock()
+		w.conn.Close() // the close handshake is done: errDone
+		w.s.mu.Unlock()
+		return
+	}
+	w.violate(violation)
+}
+
+// violate answers a breach of RFC 6455 with its close code.
+func (w *socketWire) violate(v *protocolError) {
+	s := w.s
+	body := ws.NewCloseFrameBody(v.code, "")
+	s.mu.Lock()
+	switch {
+	case w.closing:
+		w.conn.Close()
+	case w.candidate:
+		w.leave()
+		w.shut(body, CauseProtocol)
+	default:
+		s.lose(engineio.TransportError, CauseProtocol, body)
+	}
+	s.unlock()
+}
+
+// errDone stops the decoder when the connection has nothing more to say.
+var errDone = errors.New("transport: websocket closed")
+
+// message implements frameSink.
+func (w *socketWire) message(data []byte, binary bool) error {
+	p := engineio.Packet{}
+	var err error
+	if binary {
+		p = engineio.ParseBinary(data)
+	} else {
+		p, err = engineio.ParseText(data)
+	}
+	if err != nil {
+		w.malformed()
+		return nil
+	}
+	w.s.receive(w, p)
+	return nil
+}
+
+// malformed handles a text frame that is no Engine.IO packet: it ends the
+// session, but a candidate ends only itself.
+func (w *socketWire) malformed() {
+	s := w.s
+	s.mu.Lock()
+	switch {
+	case w.closing:
+	case w.candidate:
+		w.leave()
+		w.shut(nil, CauseNone)
+	default:
+		s.lose(engineio.ParseError, CauseNone, nil)
+	}
+	s.unlock()
+}
+
+// control implements frameSink.
+func (w *socketWire) control(op ws.OpCode, payload []byte) error {
+	switch op {
+	case ws.OpPing:
+		w.pong(payload)
+		return nil
+	case ws.OpClose:
+		return w.peerCloses(payload)
+	}
+	return nil // an unsolicited pong is allowed (section 5.5.3)
+}
+
+func (w *socketWire) pong(payload []byte) {
+	s := w.s
+	s.mu.Lock()
+	switch {
+	case w.closing:
+	case w.candidate:
+		w.write(appendFrame(nil, ws.OpPong, payload))
+	default:
+		s.push(prepareControl(ws.OpPong, payload))
+	}
+	s.unlock()
+}
+
+// peerCloses answers the peer's close frame with the same code and ends.
+func (w *socketWire) peerCloses(payload []byte) error {
+	code, err := parseClose(payload)
+	if err != nil {
+		return err
+	}
+	var body []byte
+	if code != ws.StatusNoStatusRcvd {
+		body = ws.NewCloseFrameBody(code, "")
+	}
+	s := w.s
+	s.mu.Lock()
+	switch {
+	case w.closing:
+	case w.candidate:
+		w.leave()
+		w.shut(body, CauseNone)
+	default:
+		s.lose(engineio.TransportClose, CauseNone, body)
+	}
+	s.unlock()
+	return errDone
+}
+
+// leave takes a candidate out of its session. The lock is held.
+func (w *socketWire) leave() {
+	s := w.s
+	if s.poll != nil && s.poll.candidate == w {
+		s.poll.candidate = nil
+		s.machine.CandidateLost(s.now())
+	}
+}
+
+// write is for the few bytes that a candidate gets: what does not go out at once
+// costs it its chance. The lock is held.
+func (w *socketWire) write(frame []byte) bool {
+	n, err := w.conn.TryWrite(frame)
+	if err == nil && n == len(frame) {
+		return true
+	}
+	w.leave()
+	w.closing = true
+	w.conn.Close()
+	return false
+}
+
+// shut sends a close frame behind what waits and leaves the connection open for
+// a moment, so that the client can read it. The lock is held.
+func (w *socketWire) shut(closeBody []byte, cause Cause) {
+	if w.closing {
+		return
+	}
+	w.closing = true
+	s := w.s
+	if w.conn == nil {
+		return // bind will go on here
+	}
+	switch {
+	case cause == CauseOverflow:
+		w.conn.Close() // in the middle of a frame no other can be sent
+		return
+	case w == s.wire && s.out != nil:
+		s.corks = 0
+		s.out.push(closing(closeBody))
+		s.flush()
+	default:
+		if _, err := w.conn.TryWrite(closing(closeBody).webSocket()); err != nil {
+			return
+		}
+	}
+	w.conn.SetDeadline(s.srv.engine.Now() + lingerMillis)
+}
+
+func closing(body []byte) *Prepared {
+	if len(body) == 0 {
+		return closeFrame
+	}
+	return prepareControl(ws.OpClose, body)
+}
+
+// OnWritable implements netpoll.Handler.
+func (w *socketWire) OnWritable() {
+	s := w.s
+	s.mu.Lock()
+	if s.wire == w {
+		s.blocked = false
+		s.flush()
+	}
+	s.unlock()
+}
+
+// OnDeadline implements netpoll.Handler.
+func (w *socketWire) OnDeadline(now netpoll.Millis) {
+	w.s.mu.Lock()
+	lingers := w.closing
+	if lingers {
+		w.conn.Close()
+	}
+	w.s.mu.Unlock()
+	if !lingers {
+		w.s.deadline(now)
+	}
+}
+
+// OnClose implements netpoll.Handler.
+func (w *socketWire) OnClose(err error) {
+	s := w.s
+	s.mu.Lock()
+	w.closing = true
+	switch {
+	case s.wire == w:
+		cause := CauseNone
+		if errors.Is(err, netpoll.ErrPanic) {
+			cause = CauseInternal
+		}
+		s.lose(engineio.TransportClose, cause, nil)
+		s.dropQueue()
+	case w.candidate:
+		w.leave()
+	}
+	s.unlock()
+	w.dec = decoder{}
+}
+
+// pollTimer is the netpoll.Handler of a polling session: deadlines only.
+type pollTimer Session
+
+// OnRead implements netpoll.Handler.
+func (*pollTimer) OnRead([]byte) {}
+
+// OnWritable implements netpoll.Handler.
+func (*pollTimer) OnWritable() {}
+
+// OnDeadline implements netpoll.Handler.
+func (t *pollTimer) OnDeadline(now netpoll.Millis) { (*Session)(t).deadline(now) }
+
+// OnClose implements netpoll.Handler. It comes after the session has ended or
+// has been upgraded, or when the engine shuts down.
+func (t *pollTimer) OnClose(error) {
+	s := (*Session)(t)
+	s.mu.Lock()
+	if s.poll != nil {
+		s.lose(engineio.TransportClose, CauseNone, nil)
+		s.dropQueue()
+	}
+	s.unlock()
+}
