@@ -1,0 +1,325 @@
+package wsedge
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
+	"github.com/realtime-svc/realtime-svc/wsedge/transport"
+)
+
+// Client is the Socket.IO side of one session: the sockets that it has in its
+// namespaces. It implements transport.Handler.
+//
+// Everything that a client does, and everything that decides about its sockets,
+// happens under recv, one thing after the other: that is what makes the order
+// connected, events, disconnected (I1) hold whoever is the cause. Nothing that
+// is called under recv blocks or calls back into the same Client, with one
+// exception: Closed may come from within a Send. It therefore only notes the
+// end; whoever holds recv completes it on leaving.
+type Client struct {
+	// Fixed at construction.
+	srv     *Server
+	session *transport.Session
+
+	recv  sync.Mutex                 // guards the following
+	first *Socket                    // the first namespace's socket: most clients have no other
+	more  []*Socket                  // those of further namespaces
+	rest  *clientRest                // what few clients have, nil otherwise
+	why   rooms.Reason               // overrides the reason that the session ends with
+	over  bool                       // the end is complete
+	ended atomic.Pointer[sessionEnd] // set by Closed, completed under recv
+}
+
+// clientRest is the part of a Client that is needed only now and then.
+type clientRest struct {
+	assembly *socketio.Assembly // a packet whose attachments are still to come
+	pending  []*Socket          // sockets that wait for admission
+	left     []string           // namespaces that the server ended, whose late packets are dropped
+}
+
+type sessionEnd struct {
+	reason engineio.Reason
+	cause  transport.Cause
+}
+
+// onSession begins the Socket.IO side of a session.
+func (srv *Server) onSession(session *transport.Session) transport.Handler {
+	c := &Client{srv: srv, session: session}
+	session.SetAlarm(srv.cfg.ConnectTimeout)
+	return c
+}
+
+func (c *Client) enter() { c.recv.Lock() }
+
+// exit leaves the Client and completes its end if the session has ended
+// meanwhile. The loop closes the gap between Unlock and a Closed that found the
+// lock taken.
+func (c *Client) exit() {
+	c.finish()
+	c.recv.Unlock()
+	for c.ended.Load() != nil && c.recv.TryLock() {
+		done := c.over
+		c.finish()
+		c.recv.Unlock()
+		if done {
+			return
+		}
+	}
+}
+
+// Closed implements transport.Handler.
+func (c *Client) Closed(reason engineio.Reason, cause transport.Cause) {
+	c.ended.Store(&sessionEnd{reason, cause})
+	if c.recv.TryLock() {
+		c.exit()
+	}
+}
+
+// finish ends every socket once the session has ended.
+func (c *Client) finish() {
+	end := c.ended.Load()
+	if end == nil || c.over {
+		return
+	}
+	c.over = true
+	reason := c.why
+	if reason == "" {
+		reason = reasons[end.reason]
+	}
+	for _, s := range c.sockets() {
+		s.leave(reason, end.cause.String())
+	}
+	c.first, c.more, c.rest = nil, nil, nil
+}
+
+// reasons translates why a session ended.
+var reasons = map[engineio.Reason]rooms.Reason{
+	engineio.TransportError: rooms.ReasonTransportError,
+	engineio.TransportClose: rooms.ReasonTransportClose,
+	engineio.ForcedClose:    rooms.ReasonForcedClose,
+	engineio.PingTimeout:    rooms.ReasonPingTimeout,
+	engineio.ParseError:     rooms.ReasonParseError,
+}
+
+// Alarm implements transport.Handler: the connect timeout.
+func (c *Client) Alarm() {
+	c.enter()
+	defer c.exit()
+	if !c.over && c.first == nil && len(c.more) == 0 {
+		c.srv.stats.ConnectTimeouts.Add(1)
+		c.violate()
+	}
+}
+
+// Message implements transport.Handler.
+func (c *Client) Message(data []byte, binary bool) {
+	c.enter()
+	defer c.exit()
+	if c.over || c.ended.Load() != nil {
+		return
+	}
+	if binary {
+		c.attachment(data)
+		return
+	}
+	p, err := socketio.Decode(data, &c.srv.limits)
+	if err != nil || c.rest != nil && c.rest.assembly != nil {
+		c.malformed()
+		return
+	}
+	if p.Attachments == 0 {
+		c.packet(&p, nil)
+		return
+	}
+	assembly, err := socketio.NewAssembly(p, &c.srv.limits)
+	if err != nil {
+		c.malformed()
+		return
+	}
+	c.other().assembly = assembly
+}
+
+// attachment takes a binary message, which must belong to a packet.
+func (c *Client) attachment(data []byte) {
+	if c.rest == nil || c.rest.assembly == nil {
+		c.malformed()
+		return
+	}
+	assembly := c.rest.assembly
+	if !assembly.Add(data) {
+		return
+	}
+	c.rest.assembly = nil
+	p, attachments := assembly.Packet()
+	c.packet(&p, attachments)
+}
+
+// malformed closes a session whose client sent what is no Socket.IO packet.
+func (c *Client) malformed() {
+	c.srv.stats.Malformed.Add(1)
+	c.session.Close()
+}
+
+// violate closes a session whose client broke the rules. The reason that is
+// told differs when the client cannot be told at once (PROTOCOL 4.1).
+func (c *Client) violate() {
+	c.srv.stats.Violations.Add(1)
+	if !c.session.Close() {
+		c.why = rooms.ReasonForcedServerClose
+	}
+}
+
+// packet handles one whole packet. attachments are its own.
+func (c *Client) packet(p *socketio.Packet, attachments [][]byte) {
+	if p.Type == socketio.Connect {
+		c.connect(string(p.Namespace), p.Data)
+		return
+	}
+	s := c.socket(p.Namespace)
+	switch {
+	case s == nil && c.hasLeft(p.Namespace):
+		// The client sent it before it heard that the server had ended the socket.
+	case s == nil, p.Type == socketio.ConnectError:
+		c.violate()
+	case p.Type == socketio.Disconnect:
+		c.remove(s)
+		s.leave(rooms.ReasonClientDisconnect, "")
+	case p.Empty:
+		// Accepted without effect (PROTOCOL 3).
+	case p.Type == socketio.Event, p.Type == socketio.BinaryEvent:
+		c.event(s, p, attachments)
+	default:
+		if !p.HasID {
+			return
+		}
+		if sink := s.answered(p.ID); sink != nil {
+			sink.Acked(s.ID(), bytes.Clone(p.Args), attachments)
+		}
+	}
+}
+
+func (c *Client) event(s *Socket, p *socketio.Packet, attachments [][]byte) {
+	c.srv.stats.Events.Add(1)
+	if p.HasID {
+		s.want(p.ID)
+	}
+	c.srv.cfg.Observer.Observe(&rooms.Event{
+		Kind:         rooms.KindEvent,
+		Namespace:    s.namespace.Name(),
+		Socket:       s.ID(),
+		User:         s.user,
+		Time:         time.Now(),
+		Name:         string(p.Name),
+		NameIsNumber: p.NameIsNumber,
+		Args:         bytes.Clone(p.Args),
+		Attachments:  attachments,
+		WantsAck:     p.HasID,
+		AckID:        p.ID,
+	})
+}
+
+// socket finds the client's socket in a namespace, nil if it has none.
+func (c *Client) socket(namespace []byte) *Socket {
+	if s := c.first; s != nil && s.namespace.Name() == string(namespace) {
+		return s
+	}
+	for _, s := range c.more {
+		if s.namespace.Name() == string(namespace) {
+			return s
+		}
+	}
+	return nil
+}
+
+// sockets lists the client's sockets.
+func (c *Client) sockets() []*Socket {
+	if c.first == nil {
+		return c.more
+	}
+	return append([]*Socket{c.first}, c.more...)
+}
+
+func (c *Client) add(s *Socket) {
+	if c.first == nil {
+		c.first = s
+	} else {
+		c.more = append(c.more, s)
+	}
+}
+
+func (c *Client) remove(s *Socket) {
+	if c.first == s {
+		c.first = nil
+		return
+	}
+	c.more = slices.DeleteFunc(c.more, func(o *Socket) bool { return o == s })
+}
+
+func (c *Client) other() *clientRest {
+	if c.rest == nil {
+		c.rest = &clientRest{}
+	}
+	return c.rest
+}
+
+func (c *Client) hasLeft(namespace []byte) bool {
+	return c.rest != nil && slices.Contains(c.rest.left, string(namespace))
+}
+
+// disconnect ends one socket from the server's side.
+func (c *Client) disconnect(s *Socket) {
+	c.enter()
+	defer c.exit()
+	if s.gone.Load() {
+		return
+	}
+	c.remove(s)
+	c.other().left = append(c.rest.left, s.namespace.Name())
+	s.leave(rooms.ReasonServerDisconnect, "")
+	c.session.Send(prepareDisconnect(s.namespace.Name()), false)
+}
+
+// kick ends every socket of the client and the session: a DISCONNECT packet for
+// each namespace, then the close (PROTOCOL 4.1).
+func (c *Client) kick() {
+	c.enter()
+	defer c.exit()
+	if c.over {
+		return
+	}
+	c.session.Cork()
+	for _, s := range c.sockets() {
+		s.leave(rooms.ReasonServerDisconnect, "")
+		c.session.Send(prepareDisconnect(s.namespace.Name()), false)
+	}
+	c.first, c.more = nil, nil
+	c.session.Uncork()
+	c.session.Close()
+}
+
+// shutDown ends every socket because the process ends; the clients hear of a
+// closed transport only, and so reconnect (PROTOCOL 4.1).
+func (c *Client) shutDown() {
+	c.enter()
+	defer c.exit()
+	if c.over {
+		return
+	}
+	for _, s := range c.sockets() {
+		s.leave(rooms.ReasonShuttingDown, "")
+	}
+	c.first, c.more = nil, nil
+	c.session.Close()
+}
+
+func prepareDisconnect(namespace string) *transport.Prepared {
+	return transport.Prepare(len(namespace)+2, func(dst []byte) []byte {
+		return socketio.AppendDisconnect(dst, namespace)
+	}, nil)
+}

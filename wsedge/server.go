@@ -1,0 +1,223 @@
+package wsedge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
+	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
+	"github.com/realtime-svc/realtime-svc/wsedge/transport"
+)
+
+// Observer hears what sockets do.
+type Observer interface {
+	// Observe hears one event. It must not block and must not call back into
+	// the socket's client. Calls for one socket come one after the other, in
+	// the order connected, events, disconnected (I1). The event is immutable
+	// and may be kept.
+	Observe(e *rooms.Event)
+}
+
+// Admitter decides which sockets may connect.
+type Admitter interface {
+	// Admit answers at once when it can (ok). Otherwise it calls later exactly
+	// once, from another goroutine; by then the client may be gone, and the
+	// answer is without effect. It must not block.
+	Admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool)
+}
+
+// Config configures a Server. Hub is required; for the rest the zero value
+// means the documented default.
+type Config struct {
+	// Hub holds the namespaces that clients may connect to.
+	Hub *rooms.Hub
+	// Observer hears what sockets do. Nil: nobody does.
+	Observer Observer
+	// Admitter decides which sockets may connect. Nil: all may.
+	Admitter Admitter
+
+	// Path is the prefix of all requests that are Socket.IO's; it begins and
+	// ends with a slash. Empty means "/socket.io/".
+	Path string
+	// Transports are "polling" and "websocket". Empty means both.
+	Transports []string
+	// DisableUpgrades keeps sessions that began with polling there.
+	DisableUpgrades bool
+	// PingInterval and PingTimeout are the heartbeat: a ping that often, and so
+	// long for its answer. 0 means 25 s and 20 s.
+	PingInterval, PingTimeout time.Duration
+	// UpgradeTimeout is how long an upgrade may take. 0 means 10 s.
+	UpgradeTimeout time.Duration
+	// ConnectTimeout is how long a client may take to connect to its first
+	// namespace. 0 means 45 s.
+	ConnectTimeout time.Duration
+	// MaxPayload bounds in bytes one message, and one polling body, from a
+	// client. 0 means 1,000,000.
+	MaxPayload int
+	// MaxOutbox bounds in bytes what may wait for one client. 0 means 4 MiB.
+	MaxOutbox int
+	// MaxPendingAcks bounds, for each socket and either direction, the
+	// acknowledgements that are outstanding. 0 means 1024.
+	MaxPendingAcks int
+	// KeepHeaders names the request headers (lower case) that a handshake
+	// shows to services. Each costs memory for the life of the session.
+	KeepHeaders []string
+	// HeadTimeout is how long a client may take to send its request head. 0
+	// means 10 s.
+	HeadTimeout time.Duration
+	// MaxPendingHeads bounds the connections whose request head is being read.
+	// 0 means netpoll's default.
+	MaxPendingHeads int
+	// DisableClient stops serving the client bundle under Path.
+	DisableClient bool
+	// Web answers requests outside Path. Nil means 404.
+	Web http.Handler
+	// Engine is what drives the connections: "auto" (also empty), "loops" or
+	// "portable".
+	Engine string
+	// Logger hears about the server, never about single clients above debug
+	// level. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+const (
+	defaultPath           = "/socket.io/"
+	defaultConnectTimeout = 45 * time.Second
+	defaultMaxPendingAcks = 1024
+)
+
+func (c *Config) setDefaults() error {
+	if c.Hub == nil {
+		return errors.New("wsedge: Config.Hub is nil")
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	if c.Admitter == nil {
+		c.Admitter = nobody{}
+	}
+	if c.Path == "" {
+		c.Path = defaultPath
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if c.MaxPendingAcks == 0 {
+		c.MaxPendingAcks = defaultMaxPendingAcks
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return nil
+}
+
+// nobody observes nothing and admits everybody.
+type nobody struct{}
+
+func (nobody) Observe(*rooms.Event) {}
+func (nobody) Admit(*rooms.Question, func(rooms.Verdict)) (rooms.Verdict, bool) {
+	return rooms.Verdict{}, true
+}
+
+// settings translates the timing and size rules.
+func (c *Config) settings() engineio.Settings {
+	s := engineio.DefaultSettings()
+	millis := func(dst *engineio.Millis, d time.Duration) {
+		if d != 0 {
+			*dst = engineio.Millis(d.Milliseconds())
+		}
+	}
+	millis(&s.PingInterval, c.PingInterval)
+	millis(&s.PingTimeout, c.PingTimeout)
+	millis(&s.UpgradeTimeout, c.UpgradeTimeout)
+	if c.MaxPayload != 0 {
+		s.MaxPayload = c.MaxPayload
+	}
+	s.AllowUpgrades = !c.DisableUpgrades
+	return s
+}
+
+// transports translates the enabled transports.
+func (c *Config) transports() ([]engineio.Transport, error) {
+	var out []engineio.Transport
+	for _, name := range c.Transports {
+		switch name {
+		case engineio.Polling.String():
+			out = append(out, engineio.Polling)
+		case engineio.WebSocket.String():
+			out = append(out, engineio.WebSocket)
+		default:
+			return nil, errors.New("wsedge: unknown transport " + name)
+		}
+	}
+	return out, nil
+}
+
+// Server is a Socket.IO server. All methods may be called from any goroutine.
+type Server struct {
+	// Fixed at construction.
+	cfg       Config
+	limits    socketio.Limits
+	transport *transport.Server
+
+	stats counters
+}
+
+// New makes a Server. It has goroutines from the start: Shutdown ends them.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	transports, err := cfg.transports()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg}
+	var files func(http.ResponseWriter, *http.Request) bool
+	if !cfg.DisableClient {
+		files = newBundle(cfg.Path).serve
+	}
+	s.transport, err = transport.NewServer(transport.Config{
+		OnSession:       s.onSession,
+		Path:            cfg.Path,
+		Settings:        cfg.settings(),
+		Transports:      transports,
+		MaxOutbox:       cfg.MaxOutbox,
+		KeepHeaders:     cfg.KeepHeaders,
+		HeadTimeout:     cfg.HeadTimeout,
+		MaxPendingHeads: cfg.MaxPendingHeads,
+		Files:           files,
+		Fallback:        cfg.Web,
+		Engine:          netpoll.Config{Kind: cfg.Engine},
+		Logger:          cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Serve accepts clients on l until Shutdown, then returns nil. It may be called
+// once.
+func (s *Server) Serve(l net.Listener) error { return s.transport.Serve(l) }
+
+// ServeHTTP answers one request, so that a Server can live inside another
+// http.Server.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.transport.ServeHTTP(w, r) }
+
+// Shutdown stops accepting, disconnects every socket ("server shutting down"),
+// closes every session so that its client reconnects elsewhere, waits until the
+// clients have been told or ctx ends, and stops all goroutines.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.transport.StopAccepting()
+	for _, session := range s.transport.Sessions() {
+		session.Handler().(*Client).shutDown()
+	}
+	return s.transport.Shutdown(ctx)
+}

@@ -1,0 +1,236 @@
+package wsedge
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
+	"github.com/realtime-svc/realtime-svc/wsedge/transport"
+)
+
+// Socket is one client in one namespace: what rooms calls a Member. Its life is
+// decided by its Client; everything here may be called from any goroutine.
+type Socket struct {
+	rooms.Membership // the id, and the rooms it is in
+
+	// Fixed before the socket is connected.
+	client      *Client
+	namespace   *rooms.Namespace
+	user        string
+	data        []byte
+	connectedAt int64 // milliseconds since 1970: a time.Time would take thrice as much
+
+	gone atomic.Bool // the socket has left its namespace
+
+	mu   sync.Mutex // guards the following; a leaf
+	acks *acks      // nil until the first acknowledgement is wanted
+}
+
+// acks is what a socket owes and is owed.
+type acks struct {
+	// asked are the messages whose answers the client owes, by ack id.
+	asked map[uint64]rooms.AckSink
+	// wanted are the events that the client wants answered, oldest first.
+	wanted []uint64
+}
+
+// The forms that a Message is kept in (rooms.Message.Form).
+const formJSON = 0
+
+// Deliver implements rooms.Member: the message's finished frame is shared by all
+// sockets that get it.
+func (s *Socket) Deliver(m *rooms.Message) bool {
+	if s.gone.Load() {
+		return false
+	}
+	p := m.Form(formJSON, func() any { return prepareEvent(s.namespace.Name(), m) }).(*transport.Prepared)
+	if m.Acks == nil {
+		return s.client.session.Send(p, m.Volatile)
+	}
+	if !s.ask(m.AckID, m.Acks) {
+		return false
+	}
+	if !s.client.session.Send(p, m.Volatile) {
+		// If the answer or the end came first, the sink has been told of it,
+		// and the message counts as taken.
+		return s.answered(m.AckID) == nil
+	}
+	return true
+}
+
+func prepareEvent(namespace string, m *rooms.Message) any {
+	const punctuation = 40
+	size := len(namespace) + len(m.Event) + len(m.Args) + punctuation
+	return transport.Prepare(size, func(dst []byte) []byte {
+		return socketio.AppendEvent(dst, namespace, m.Event, m.Args, len(m.Attachments), m.AckID, m.Acks != nil)
+	}, m.Attachments)
+}
+
+// ask notes that the client owes an answer.
+func (s *Socket) ask(id uint64, sink rooms.AckSink) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone.Load() {
+		return false
+	}
+	if s.acks == nil {
+		s.acks = &acks{}
+	}
+	if len(s.acks.asked) >= s.client.srv.cfg.MaxPendingAcks {
+		s.client.srv.stats.AcksRefused.Add(1)
+		return false
+	}
+	if s.acks.asked == nil {
+		s.acks.asked = make(map[uint64]rooms.AckSink)
+	}
+	s.acks.asked[id] = sink
+	return true
+}
+
+// answered takes the sink that waits for the answer id, nil when none does.
+func (s *Socket) answered(id uint64) rooms.AckSink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.acks == nil {
+		return nil
+	}
+	sink := s.acks.asked[id]
+	delete(s.acks.asked, id)
+	s.acks = s.acks.orNil()
+	return sink
+}
+
+// orNil lets go of bookkeeping that says nothing.
+func (a *acks) orNil() *acks {
+	if len(a.asked) == 0 && len(a.wanted) == 0 {
+		return nil
+	}
+	return a
+}
+
+// ForgetAck implements rooms.Member.
+func (s *Socket) ForgetAck(id uint64) { s.answered(id) }
+
+// want notes that the client wants an answer to its event. Beyond the bound the
+// oldest want is given up: its Reply will fail.
+func (s *Socket) want(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.acks == nil {
+		s.acks = &acks{}
+	}
+	if len(s.acks.wanted) >= s.client.srv.cfg.MaxPendingAcks {
+		s.acks.wanted = slices.Delete(s.acks.wanted, 0, 1)
+		s.client.srv.stats.AcksExpired.Add(1)
+	}
+	s.acks.wanted = append(s.acks.wanted, id)
+}
+
+// Reply implements rooms.Member.
+func (s *Socket) Reply(id uint64, args []byte, attachments [][]byte) error {
+	if s.gone.Load() {
+		return rooms.ErrSocketGone
+	}
+	if !s.unwant(id) {
+		return rooms.ErrAckUnknown
+	}
+	namespace := s.namespace.Name()
+	const punctuation = 32
+	p := transport.Prepare(len(namespace)+len(args)+punctuation, func(dst []byte) []byte {
+		return socketio.AppendAck(dst, namespace, args, len(attachments), id)
+	}, attachments)
+	if !s.client.session.Send(p, false) {
+		return rooms.ErrSocketGone
+	}
+	return nil
+}
+
+func (s *Socket) unwant(id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.acks == nil {
+		return false
+	}
+	i := slices.Index(s.acks.wanted, id)
+	if i < 0 {
+		return false
+	}
+	s.acks.wanted = slices.Delete(s.acks.wanted, i, i+1)
+	s.acks = s.acks.orNil()
+	return true
+}
+
+// Disconnect implements rooms.Member.
+func (s *Socket) Disconnect(closeSession bool) {
+	if closeSession {
+		s.client.kick()
+	} else {
+		s.client.disconnect(s)
+	}
+}
+
+// Info implements rooms.Member.
+func (s *Socket) Info() rooms.Info {
+	held, _ := s.namespace.RoomsOf(s.ID())
+	return rooms.Info{
+		ID:          s.ID(),
+		Namespace:   s.namespace.Name(),
+		User:        s.user,
+		Rooms:       held,
+		Data:        s.data,
+		Transport:   s.client.session.Transport().String(),
+		ConnectedAt: time.UnixMilli(s.connectedAt),
+		Handshake:   *handshakeOf(s.client.session),
+	}
+}
+
+// handshakeOf translates a session's handshake.
+func handshakeOf(session *transport.Session) *rooms.Handshake {
+	h := session.Handshake()
+	out := &rooms.Handshake{
+		Address: h.Address,
+		URL:     h.URL,
+		Query:   h.Query(),
+		Secure:  h.Secure,
+		XDomain: h.CrossDomain,
+		Issued:  h.Issued,
+	}
+	for _, f := range h.Headers {
+		out.Headers = append(out.Headers, rooms.Header(f))
+	}
+	return out
+}
+
+// leave takes the socket out of its namespace and tells everybody who waits for
+// it. It reports false if that had happened before. Its Client calls it, one
+// call at a time.
+func (s *Socket) leave(reason rooms.Reason, description string) bool {
+	if s.gone.Swap(true) {
+		return false
+	}
+	held, _ := s.namespace.Remove(s)
+	s.mu.Lock()
+	left := s.acks
+	s.acks = nil
+	s.mu.Unlock()
+	if left != nil {
+		for _, sink := range left.asked {
+			sink.Gone(s.ID())
+		}
+	}
+	s.client.srv.stats.disconnected(reason)
+	s.client.srv.cfg.Observer.Observe(&rooms.Event{
+		Kind:        rooms.KindDisconnected,
+		Namespace:   s.namespace.Name(),
+		Socket:      s.ID(),
+		User:        s.user,
+		Time:        time.Now(),
+		Reason:      reason,
+		Description: description,
+		Rooms:       held,
+	})
+	return true
+}

@@ -1,0 +1,113 @@
+package wsedge
+
+import (
+	"sync/atomic"
+
+	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+)
+
+// counters are what the Socket.IO side counts; all fields are atomic.
+type counters struct {
+	Connected         atomic.Uint64
+	Refused           atomic.Uint64
+	InvalidNamespaces atomic.Uint64
+	Events            atomic.Uint64
+	Malformed         atomic.Uint64
+	Violations        atomic.Uint64
+	ConnectTimeouts   atomic.Uint64
+	AcksRefused       atomic.Uint64
+	AcksExpired       atomic.Uint64
+	// byReason counts disconnects, in the order of disconnectReasons.
+	byReason [len(disconnectReasons)]atomic.Uint64
+}
+
+// disconnectReasons is the closed set of reasons.
+var disconnectReasons = [...]rooms.Reason{
+	rooms.ReasonClientDisconnect, rooms.ReasonServerDisconnect, rooms.ReasonShuttingDown,
+	rooms.ReasonForcedServerClose, rooms.ReasonForcedClose, rooms.ReasonTransportClose,
+	rooms.ReasonTransportError, rooms.ReasonPingTimeout, rooms.ReasonParseError,
+}
+
+func (c *counters) disconnected(reason rooms.Reason) {
+	for i, r := range disconnectReasons {
+		if r == reason {
+			c.byReason[i].Add(1)
+		}
+	}
+}
+
+// Stats is a snapshot of what a Server has and did. Counters begin at zero with
+// the Server and never fall.
+type Stats struct {
+	// Gauges.
+	Sessions int // live Engine.IO sessions
+
+	// Sessions, by how they began, and upgrades from polling to WebSocket.
+	SessionsPolling   uint64
+	SessionsWebSocket uint64
+	Upgrades          uint64
+	// SessionsClosed counts ended sessions by Engine.IO reason.
+	SessionsClosed map[string]uint64
+	// RequestsRefused counts refused requests by Engine.IO error text.
+	RequestsRefused map[string]uint64
+
+	// Sockets that were connected, and that were disconnected, by reason.
+	Connected    uint64
+	Disconnected map[string]uint64
+	// ConnectsRefused counts CONNECTs that admission refused;
+	// InvalidNamespaces those to a namespace that does not exist.
+	ConnectsRefused   uint64
+	InvalidNamespaces uint64
+	ConnectTimeouts   uint64 // sessions closed because they joined no namespace in time
+
+	MessagesReceived uint64 // Engine.IO messages from clients
+	Events           uint64 // events from clients, acknowledgements not included
+	Malformed        uint64 // sessions closed for what was no Socket.IO packet
+	Violations       uint64 // sessions closed for breaking Socket.IO's rules
+	VolatileDropped  uint64 // volatile messages whose client was not writable
+	Overflows        uint64 // sessions closed because their queue was full
+	AcksRefused      uint64 // messages not sent as too many of the socket's answers were outstanding
+	AcksExpired      uint64 // client events whose wanted answer was given up, for the same reason
+	Panics           uint64 // handlers that panicked: each a bug
+}
+
+// Stats returns a snapshot. The values are not taken at one instant.
+func (s *Server) Stats() Stats {
+	t := s.transport.Stats()
+	out := Stats{
+		Sessions:          s.transport.Len(),
+		SessionsPolling:   t.OpenedPolling.Load(),
+		SessionsWebSocket: t.OpenedWebSocket.Load(),
+		Upgrades:          t.Upgraded.Load(),
+		SessionsClosed:    make(map[string]uint64),
+		RequestsRefused:   make(map[string]uint64),
+		Connected:         s.stats.Connected.Load(),
+		Disconnected:      make(map[string]uint64),
+		ConnectsRefused:   s.stats.Refused.Load(),
+		InvalidNamespaces: s.stats.InvalidNamespaces.Load(),
+		ConnectTimeouts:   s.stats.ConnectTimeouts.Load(),
+		MessagesReceived:  t.Received.Load(),
+		Events:            s.stats.Events.Load(),
+		Malformed:         s.stats.Malformed.Load(),
+		Violations:        s.stats.Violations.Load(),
+		VolatileDropped:   t.VolatileDropped.Load(),
+		Overflows:         t.Overflows.Load(),
+		AcksRefused:       s.stats.AcksRefused.Load(),
+		AcksExpired:       s.stats.AcksExpired.Load(),
+		Panics:            s.transport.Panics(),
+	}
+	for r := engineio.TransportError; r <= engineio.ParseError; r++ {
+		out.SessionsClosed[r.String()] = t.ClosedBy[r].Load()
+	}
+	for _, r := range []*engineio.Refusal{
+		engineio.ErrTransportUnknown, engineio.ErrSessionUnknown, engineio.ErrBadHandshakeMethod,
+		engineio.ErrBadRequest, engineio.ErrForbidden, engineio.ErrUnsupportedProtocol,
+	} {
+		out.RequestsRefused[r.Message] = t.RefusedBy[r.Code].Load()
+	}
+	for i, r := range disconnectReasons {
+		out.Disconnected[string(r)] = s.stats.byReason[i].Load()
+	}
+	return out
+}
