@@ -1,0 +1,194 @@
+package service
+
+import (
+	"cmp"
+	"fmt"
+
+	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
+	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/feed"
+)
+
+// From messages to values of package rooms and feed; convert.go has the other direction. What a checker finds is told
+// by its err.
+
+// defaultNamespace is what an empty name of a namespace means.
+const defaultNamespace = "/"
+
+// namespace returns the namespace of that name. The error is a *namespaceError or nil.
+func (s *Service) namespace(name string) (*rooms.Namespace, error) {
+	if name == "" {
+		name = defaultNamespace
+	}
+	ns, ok := s.cfg.Hub.Namespace(name)
+	if !ok {
+		return nil, newNamespaceError(name)
+	}
+	return ns, nil
+}
+
+// namespaces checks that each of them exists. In a list of namespaces an empty name means "/", too.
+func (s *Service) namespaces(names []string) ([]string, error) {
+	list := make([]string, len(names))
+	for i, name := range names {
+		ns, err := s.namespace(name)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = ns.Name()
+	}
+	return list, nil
+}
+
+// target translates the field `target` and finds its namespace, if c has no violations so far.
+func (s *Service) target(c *checker, t *realtimev1.Target) (*rooms.Namespace, rooms.Target, error) {
+	if t == nil {
+		c.violate("target", "is required; {} stands for everyone in the default namespace")
+	}
+	selected := rooms.Target{
+		Rooms:         c.names("target.rooms", t.GetRooms()),
+		Users:         c.names("target.users", t.GetUsers()),
+		Sockets:       c.socketIDs("target.sockets", t.GetSockets()),
+		ExceptRooms:   c.names("target.except_rooms", t.GetExceptRooms()),
+		ExceptSockets: c.socketIDs("target.except_sockets", t.GetExceptSockets()),
+	}
+	if err := c.err(); err != nil {
+		return nil, rooms.Target{}, err
+	}
+	ns, err := s.namespace(t.GetNamespace())
+	return ns, selected, err
+}
+
+// messageRequest is what EmitRequest and EmitWithAckRequest have in common.
+type messageRequest interface {
+	GetEvent() string
+	GetArguments() string
+	GetAttachments() [][]byte
+}
+
+func toMessage(c *checker, r messageRequest) *rooms.Message {
+	c.event(r.GetEvent())
+	return &rooms.Message{
+		Event:       r.GetEvent(),
+		Args:        c.arguments(r.GetArguments(), r.GetAttachments()),
+		Attachments: r.GetAttachments(),
+	}
+}
+
+func (s *Service) filter(r *realtimev1.WatchRequest) (feed.Filter, error) {
+	c := s.checker()
+	c.entries("namespaces", len(r.GetNamespaces()))
+	filter := feed.Filter{Names: c.names("event_names", r.GetEventNames())}
+	if c.entries("kinds", len(r.GetKinds())) {
+		for i, kind := range r.GetKinds() {
+			filter.Kinds = append(filter.Kinds, toKind(&c, i, kind))
+		}
+	}
+	if err := c.err(); err != nil {
+		return feed.Filter{}, err
+	}
+	var err error
+	filter.Namespaces, err = s.namespaces(r.GetNamespaces())
+	return filter, err
+}
+
+func toKind(c *checker, index int, kind realtimev1.EventKind) rooms.EventKind {
+	switch kind {
+	case realtimev1.EventKind_EVENT_KIND_CONNECTED:
+		return rooms.KindConnected
+	case realtimev1.EventKind_EVENT_KIND_RECEIVED:
+		return rooms.KindEvent
+	case realtimev1.EventKind_EVENT_KIND_DISCONNECTED:
+		return rooms.KindDisconnected
+	default:
+		c.violate(fmt.Sprintf("kinds[%d]", index), "%d is not a kind of event", kind)
+		return 0
+	}
+}
+
+func toVerdict(c *checker, a *realtimev1.AdmitAnswer) rooms.Verdict {
+	switch v := a.GetVerdict().(type) {
+	case *realtimev1.AdmitAnswer_Accept:
+		if user := v.Accept.GetUser(); user != "" {
+			c.name("answer.accept.user", -1, user)
+		}
+		return rooms.Verdict{
+			User:  v.Accept.GetUser(),
+			Rooms: c.names("answer.accept.rooms", v.Accept.GetRooms()),
+			Data:  c.data("answer.accept.data", v.Accept.GetData()),
+		}
+	case *realtimev1.AdmitAnswer_Refuse:
+		c.name("answer.refuse.message", -1, v.Refuse.GetMessage())
+		return rooms.Verdict{
+			Refused:   true,
+			Message:   v.Refuse.GetMessage(),
+			ErrorData: c.data("answer.refuse.data", v.Refuse.GetData()),
+		}
+	default:
+		c.violate("answer", "must have accept or refuse set")
+		return rooms.Verdict{}
+	}
+}
+
+// page returns where the page that r asks for begins, and its size.
+func (s *Service) page(r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageToken, int, error) {
+	c := s.checker()
+	size := int(r.GetPageSize())
+	if size > maxPageSize {
+		c.violate("page_size", "must be at most %d, not %d", maxPageSize, size)
+	}
+	name := cmp.Or(r.GetNamespace(), defaultNamespace)
+	page := pageToken{node: s.cfg.NodeID, namespace: name}
+	if token := r.GetPageToken(); token != "" {
+		var err error
+		if page, err = parsePageToken(token); err != nil || page.namespace != name {
+			c.violate("page_token", "is not a token of this method for this namespace")
+		}
+	}
+	if err := c.err(); err != nil {
+		return nil, nil, 0, err
+	}
+	if page.node != s.cfg.NodeID {
+		return nil, nil, 0, errNodeNotFound
+	}
+	ns, err := s.namespace(name)
+	return ns, &page, cmp.Or(size, defaultPageSize), err
+}
+
+// reply returns the member that waits for a reply, the id by which it knows it, and the reply's arguments.
+func (s *Service) reply(r *realtimev1.ReplyRequest) (m rooms.Member, id uint64, args []byte, err error) {
+	c := s.checker()
+	token, err := parseAckToken(r.GetAckToken())
+	if err != nil {
+		c.violate("ack_token", "is not the ack_token of an event")
+	}
+	args = c.arguments(r.GetArguments(), r.GetAttachments())
+	if err := c.err(); err != nil {
+		return nil, 0, nil, err
+	}
+	if token.node != s.cfg.NodeID {
+		return nil, 0, nil, errNodeNotFound
+	}
+	ns, err := s.namespace(token.namespace)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	m, ok := ns.Member(token.socket)
+	if !ok {
+		return nil, 0, nil, rooms.ErrSocketGone
+	}
+	return m, token.ack, args, nil
+}
+
+// attach returns the namespaces in the first message of Admit; r is nil if there was none.
+func (s *Service) attach(r *realtimev1.AdmitRequest) ([]string, error) {
+	c := s.checker()
+	if r.GetAttach() == nil {
+		c.violate("attach", "is required in the first message")
+	}
+	c.entries("attach.namespaces", len(r.GetAttach().GetNamespaces()))
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return s.namespaces(r.GetAttach().GetNamespaces())
+}

@@ -1,0 +1,82 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
+	"github.com/realtime-svc/realtime-svc/rooms"
+)
+
+type emitServer struct {
+	realtimev1.UnimplementedEmitServiceServer
+	*Service
+}
+
+func (s *emitServer) Emit(_ context.Context, r *realtimev1.EmitRequest) (*realtimev1.EmitResponse, error) {
+	c := s.checker()
+	m := toMessage(&c, r)
+	m.Volatile = r.GetVolatile()
+	ns, target, err := s.target(&c, r.GetTarget())
+	if err != nil {
+		return nil, statusError(err)
+	}
+	matched, delivered := ns.Emit(target, m)
+	return &realtimev1.EmitResponse{Matched: uint32(matched), Delivered: uint32(delivered)}, nil
+}
+
+func (s *emitServer) EmitWithAck(r *realtimev1.EmitWithAckRequest, stream realtimev1.EmitService_EmitWithAckServer) error {
+	c := s.checker()
+	m := toMessage(&c, r)
+	timeout := c.ackTimeout(r.GetTimeout())
+	ns, target, err := s.target(&c, r.GetTarget())
+	if err != nil {
+		return statusError(err)
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	call := ns.EmitWithAck(target, m)
+	defer call.Cancel()
+	return statusError(s.sendAnswers(stream, call, timer.C))
+}
+
+// sendAnswers sends the answers of a call and, when it is complete or the time is up, the summary.
+func (s *Service) sendAnswers(stream realtimev1.EmitService_EmitWithAckServer, call *rooms.AckCall, timeUp <-chan time.Time) error {
+	summary := &realtimev1.AckSummary{Matched: uint32(call.Matched())}
+	for {
+		select {
+		case a, more := <-call.Answers():
+			if !more {
+				summary.TimedOut = summary.GetMatched() - summary.GetAnswered() - summary.GetDisconnected() - summary.GetOversized()
+				return stream.Send(&realtimev1.EmitWithAckResponse{Result: &realtimev1.EmitWithAckResponse_Summary{Summary: summary}})
+			}
+			if err := sendAnswer(stream, summary, &a); err != nil {
+				return err
+			}
+		case <-timeUp:
+			call.Cancel() // Answers still brings what came before, then it is closed
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		case <-s.done:
+			return errShuttingDown
+		}
+	}
+}
+
+// sendAnswer counts one answer and sends it if it is one.
+func sendAnswer(stream realtimev1.EmitService_EmitWithAckServer, summary *realtimev1.AckSummary, a *rooms.Answer) error {
+	bytes := len(a.Args)
+	for _, attachment := range a.Attachments {
+		bytes += len(attachment)
+	}
+	switch {
+	case a.Gone:
+		summary.Disconnected++
+		return nil
+	case bytes > maxMessageBytes:
+		summary.Oversized++
+		return nil
+	}
+	summary.Answered++
+	return stream.Send(fromAnswer(a))
+}

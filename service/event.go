@@ -1,0 +1,48 @@
+package service
+
+import (
+	"context"
+
+	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
+)
+
+type eventServer struct {
+	realtimev1.UnimplementedEventServiceServer
+	*Service
+}
+
+func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventService_WatchServer) error {
+	filter, err := s.filter(r)
+	if err != nil {
+		return statusError(err)
+	}
+	watcher, err := s.cfg.Feed.Watch(filter)
+	if err != nil {
+		return statusError(err)
+	}
+	defer watcher.Close()
+	opened := &realtimev1.WatchResponse{Message: &realtimev1.WatchResponse_Opened{Opened: &realtimev1.WatchOpened{}}}
+	if err := stream.Send(opened); err != nil {
+		return statusError(err)
+	}
+	for {
+		batch, err := watcher.Next(stream.Context())
+		if err != nil {
+			return statusError(err)
+		}
+		if err := stream.Send(fromBatch(&batch, s.cfg.NodeID)); err != nil {
+			return statusError(err)
+		}
+	}
+}
+
+func (s *eventServer) Reply(_ context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
+	member, id, args, err := s.reply(r)
+	if err != nil {
+		return nil, statusError(err)
+	}
+	if err := member.Reply(id, args, r.GetAttachments()); err != nil {
+		return nil, statusError(err)
+	}
+	return &realtimev1.ReplyResponse{}, nil
+}
