@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is everything that can be set. Each field's tags are its documentation and its contract:
+//
+//	name     the flag (--name), the key in the file (name) and, in capitals with REALTIME_ before, the environment variable
+//	group    the chapter of the reference that it belongs to
+//	default  as a person would write it; absent means empty
+//	unit     what a bare number counts, where that is not plain from the type
+//	min, max the inclusive bounds, written as values are
+//	oneof    the accepted words
+//	help     one line, then what follows from it
+type Config struct {
+	Listen      string `name:"listen" group:"listeners" default:":8080" placeholder:"HOST:PORT" help:"Where browsers connect: Socket.IO and plain HTTP on one port. Without a host it listens on all addresses."`
+	GRPCListen  string `name:"grpc-listen" group:"listeners" default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where services connect with gRPC. Whoever reaches it may do everything: keep it on a private address."`
+	AdminListen string `name:"admin-listen" group:"listeners" default:"127.0.0.1:9091" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics are served."`
+
+	Path        string   `name:"path" group:"socketio" default:"/socket.io/" placeholder:"PATH" help:"Prefix under which Socket.IO is served. It starts and ends with a slash."`
+	Namespaces  []string `name:"namespaces" group:"socketio" default:"/" placeholder:"NAME" help:"Namespaces that clients may connect to. Others are refused with 'Invalid namespace'; '/' must be named to exist."`
+	ServeClient bool     `name:"serve-client" group:"socketio" default:"true" negatable:"" help:"Serve the stock client bundle under the path, for example /socket.io/socket.io.min.js."`
+	WebRoot     string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served."`
+
+	Transports     []string      `name:"transports" group:"sessions" default:"polling,websocket" oneof:"polling,websocket" placeholder:"NAME" help:"Transports that a session may use."`
+	AllowUpgrades  bool          `name:"allow-upgrades" group:"sessions" default:"true" negatable:"" help:"Let a session that began with polling go on over WebSocket."`
+	PingInterval   time.Duration `name:"ping-interval" group:"sessions" default:"25s" min:"100ms" max:"24h" help:"Pause between two heartbeats to a client."`
+	PingTimeout    time.Duration `name:"ping-timeout" group:"sessions" default:"20s" min:"100ms" max:"24h" help:"How long a client may take to answer a heartbeat before it counts as gone."`
+	UpgradeTimeout time.Duration `name:"upgrade-timeout" group:"sessions" default:"10s" min:"100ms" max:"10m" help:"How long an upgrade from polling to WebSocket may take. The session stays on polling when it fails."`
+	ConnectTimeout time.Duration `name:"connect-timeout" group:"sessions" default:"45s" min:"100ms" max:"10m" help:"How long a client may stay without being in any namespace before its session is closed."`
+	KeepHeaders    []string      `name:"keep-headers" group:"sessions" default:"user-agent,origin,x-forwarded-for" placeholder:"NAME" help:"Headers of a session's first request that are kept and shown to services, admission included. Each costs its length in memory per session and is visible to every service, which is why cookie and authorization are not among them: add them when an admission service needs them."`
+
+	MaxPayload     ByteSize `name:"max-payload" group:"limits" default:"1000000" unit:"bytes" min:"1KiB" max:"256MiB" help:"Largest message that a client may send, also advertised to it. Larger ones are refused with 413, or close code 1009 on WebSocket."`
+	MaxOutbox      ByteSize `name:"max-outbox" group:"limits" default:"4MiB" unit:"bytes" min:"64KiB" max:"1GiB" help:"How much may wait for one client that reads slowly. Beyond it volatile messages are dropped, and any other message closes the session."`
+	MaxPendingAcks int      `name:"max-pending-acks" group:"limits" default:"1000" min:"1" max:"1000000" help:"How many events of one client may wait for a service's reply at a time, and how many questions to it may be open. Beyond it the oldest is forgotten."`
+
+	AdmissionPolicy  string        `name:"admission-policy" group:"services" default:"allow" oneof:"allow,deny" help:"What a client that connects to a namespace gets while no service is attached that decides on admission."`
+	AdmissionTimeout time.Duration `name:"admission-timeout" group:"services" default:"5s" min:"10ms" max:"5m" help:"How long an admission service may take to decide. Then the client is refused."`
+	WatchBuffer      ByteSize      `name:"watch-buffer" group:"services" default:"4MiB" unit:"bytes" min:"64KiB" max:"1GiB" help:"How much may wait for one watcher that reads slowly. Beyond it the watcher loses events and is told how many."`
+
+	Engine          string        `name:"engine" group:"process" default:"auto" oneof:"auto,loops,portable" help:"How connections are driven: descriptor loops (Linux), a goroutine each (portable), or the best that the system has (auto)."`
+	HeadTimeout     time.Duration `name:"head-timeout" group:"process" default:"10s" min:"100ms" max:"5m" help:"How long a new connection may take to send the head of its first request."`
+	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many new connections may be in that state at a time. Further ones wait in the system's backlog."`
+	GracePeriod     time.Duration `name:"grace-period" group:"process" default:"20s" min:"0s" max:"1h" help:"How long an orderly end may take after SIGTERM or SIGINT. Then the process ends with what is left cut off."`
+	NodeID          string        `name:"node-id" group:"process" placeholder:"NAME" help:"Name of this process in logs and metrics. Empty: the host's name."`
+	LogLevel        string        `name:"log-level" group:"process" default:"info" oneof:"debug,info,warn,error" help:"Least important kind of log line that is written."`
+	LogFormat       string        `name:"log-format" group:"process" default:"text" oneof:"text,json" help:"Form of a log line. Lines go to standard error."`
+}
+
+// group is a chapter of the reference.
+type group struct{ key, title string }
+
+// groups lists the chapters in their order.
+var groups = []group{
+	{"listeners", "Listeners"},
+	{"socketio", "Socket.IO"},
+	{"sessions", "Sessions"},
+	{"limits", "Limits"},
+	{"services", "Services"},
+	{"process", "Process"},
+}
+
+// envPrefix begins the name of every environment variable that is read.
+const envPrefix = "REALTIME_"
+
+// setting is one field of a [Config], seen through its tags.
+type setting struct {
+	name, group, initial, help string
+	min, max, unit             string   // min and max are empty where unbounded
+	oneof                      []string // nil: any value
+	value                      reflect.Value
+}
+
+// settings lists the fields of c in their order; their values can be set through the result.
+func settings(c *Config) []setting {
+	v := reflect.ValueOf(c).Elem()
+	list := make([]setting, 0, v.NumField())
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag
+		s := setting{
+			name: tag.Get("name"), group: tag.Get("group"), initial: tag.Get("default"), help: tag.Get("help"),
+			min: tag.Get("min"), max: tag.Get("max"), unit: tag.Get("unit"),
+			value: v.Field(i),
+		}
+		if words := tag.Get("oneof"); words != "" {
+			s.oneof = strings.Split(words, ",")
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// envName is the environment variable that sets the setting called name.
+func envName(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// DefaultConfig is what an empty command line, environment and file give.
+func DefaultConfig() Config {
+	var c Config
+	for _, s := range settings(&c) {
+		if err := s.set(s.initial); err != nil {
+			panic(fmt.Sprintf("default of %s: %v", s.name, err)) // a tag of Config is wrong: every test would show it
+		}
+	}
+	return c
+}
+
+// set parses text into the setting's field. An empty text gives the zero value.
+func (s setting) set(text string) error {
+	if text == "" {
+		s.value.SetZero()
+		return nil
+	}
+	switch field := s.value.Addr().Interface().(type) {
+	case *string:
+		*field = text
+	case *[]string:
+		*field = strings.Split(text, ",")
+	case *bool:
+		v, err := strconv.ParseBool(text)
+		*field = v
+		return err
+	case *int:
+		v, err := strconv.Atoi(text)
+		*field = v
+		return err
+	case *time.Duration:
+		v, err := time.ParseDuration(text)
+		*field = v
+		return err
+	case *ByteSize:
+		return field.UnmarshalText([]byte(text))
+	default:
+		return fmt.Errorf("no parser for a field of type %s", s.value.Type())
+	}
+	return nil
+}

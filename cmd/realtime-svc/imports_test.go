@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/realtime-svc/realtime-svc/"
+
+// mayImport says which of our packages each may import directly. Imports run one way: from the process to the two
+// faces, and from both to rooms, where they meet without knowing each other. A package that is missing here is refused,
+// so that a new one gets its place in the order.
+var mayImport = map[string][]string{
+	"rooms":              {},
+	"wsedge/engineio":    {},
+	"wsedge/socketio":    {},
+	"wsedge/netpoll":     {},
+	"wsedge/transport":   {"wsedge/engineio", "wsedge/netpoll"},
+	"wsedge":             {"rooms", "wsedge/engineio", "wsedge/socketio", "wsedge/transport", "wsedge/netpoll"},
+	"gen/go/realtime/v1": {},
+	"service/feed":       {"rooms"},
+	"service":            {"gen/go/realtime/v1", "rooms", "service/feed"},
+	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "wsedge"},
+	"examples/chat":      {"gen/go/realtime/v1"},
+}
+
+// onlyIn says where a foreign module may be imported, by prefix of the import path.
+var onlyIn = map[string][]string{
+	"github.com/gobwas/":         {"wsedge"},
+	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
+	"github.com/grpc-ecosystem/": {"service", "cmd/"},
+	"github.com/prometheus/":     {"service", "cmd/"},
+	"github.com/alecthomas/":     {"cmd/"},
+	"github.com/goccy/":          {"cmd/"},
+	"golang.org/x/sys/":          {"wsedge/netpoll"},
+}
+
+// standardOnly are the packages that import nothing but the standard library: they can be read, tested and reused alone.
+var standardOnly = []string{"rooms", "wsedge/engineio", "wsedge/socketio", "service/feed"}
+
+func TestImportsRunOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "../../...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	seen := 0
+	for {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&pkg); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		checkImports(t, strings.TrimPrefix(pkg.ImportPath, module), pkg.Imports)
+	}
+	if seen < len(mayImport) {
+		t.Errorf("%d packages, the rules have %d", seen, len(mayImport))
+	}
+}
+
+func checkImports(t *testing.T, name string, imports []string) {
+	t.Helper()
+	allowed, known := mayImport[name]
+	if !known {
+		t.Errorf("%s has no place in the order of imports", name)
+		return
+	}
+	for _, path := range imports {
+		if ours, ok := strings.CutPrefix(path, module); ok {
+			if !slices.Contains(allowed, ours) {
+				t.Errorf("%s must not import %s", name, ours)
+			}
+			continue
+		}
+		if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+			continue // the standard library
+		}
+		if slices.Contains(standardOnly, name) {
+			t.Errorf("%s must import the standard library only, not %s", name, path)
+		}
+		for prefix, places := range onlyIn {
+			if strings.HasPrefix(path, prefix) && !slices.ContainsFunc(places, func(p string) bool { return strings.HasPrefix(name, p) }) {
+				t.Errorf("%s must not import %s", name, path)
+			}
+		}
+	}
+}

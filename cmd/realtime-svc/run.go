@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/realtime-svc/realtime-svc/wsedge"
+)
+
+// version is what this build is; the Makefile sets it.
+var version = "devel"
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	os.Exit(run(sources{os.Args[1:], os.Environ(), os.Stdout}, os.Stderr, signals))
+}
+
+// run is the program: it returns its exit code. The first signal begins the orderly end, the second cuts it short.
+func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
+	command, cfg, done, err := src.read()
+	switch {
+	case err != nil:
+		for line := range strings.Lines(err.Error()) {
+			_, _ = fmt.Fprintf(stderr, "realtime-svc: %s\n", strings.TrimSpace(line))
+		}
+		return exitUsage
+	case done:
+		return exitOK
+	case command == "version":
+		_, _ = fmt.Fprintln(src.stdout, versionLine())
+		return exitOK
+	}
+	logger := newLogger(cfg, stderr)
+	p, err := NewProcess(cfg, logger)
+	if err == nil {
+		err = p.Start(context.Background())
+	}
+	if err != nil {
+		logger.Error("cannot start", "error", err)
+		return exitFailed
+	}
+	announce(logger, cfg, p.Addrs())
+	select {
+	case s := <-signals:
+		logger.Info("stopping", "signal", s.String(), "grace_period", cfg.GracePeriod)
+	case err := <-p.Failed():
+		logger.Error("a listener failed", "error", err)
+		stop(p, cfg, logger, signals)
+		return exitFailed
+	}
+	return stop(p, cfg, logger, signals)
+}
+
+// stop ends p within the grace period, or at once at another signal.
+func stop(p *Process, cfg Config, logger *slog.Logger, signals <-chan os.Signal) int {
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.GracePeriod)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.Stop(ctx) }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			logger.Error("stopped, not all in order", "error", err)
+			return exitFailed
+		}
+		logger.Info("stopped")
+		return exitOK
+	case s := <-signals:
+		logger.Error("stopped at once", "signal", s.String())
+		return exitFailed
+	}
+}
+
+func versionLine() string {
+	client := wsedge.ClientVersion()
+	if client == "" {
+		client = "none"
+	}
+	line := fmt.Sprintf("realtime-svc %s %s %s/%s, Socket.IO client %s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, client)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				line += ", commit " + s.Value
+			}
+		}
+	}
+	return line
+}
+
+func newLogger(cfg Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
+		panic(err) // cfg is valid
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, options)
+	if cfg.LogFormat == "json" {
+		h = slog.NewJSONHandler(w, options)
+	}
+	if cfg.NodeID != "" {
+		h = h.WithAttrs([]slog.Attr{slog.String("node", cfg.NodeID)})
+	}
+	return slog.New(h)
+}
+
+// announce logs where everything is, and what somebody should know before trouble comes.
+func announce(logger *slog.Logger, cfg Config, at Addrs) {
+	logger.Info("started", "version", version,
+		"listen", at.Edge.String(), "grpc_listen", at.GRPC.String(), "admin_listen", at.Admin.String(),
+		"namespaces", cfg.Namespaces, "open_files_limit", openFilesLimit())
+	if !loopback(at.GRPC) {
+		logger.Warn("gRPC listens beyond this machine and has no authentication: whoever reaches it controls every client",
+			"grpc_listen", at.GRPC.String())
+	}
+	if cfg.ServeClient && wsedge.ClientVersion() == "" {
+		logger.Warn("this build carries no Socket.IO client: pages must load it from elsewhere, or run make build with npm installed")
+	}
+}
+
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
