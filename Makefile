@@ -1,0 +1,115 @@
+# make run and make test are all that a newcomer needs; make help lists the rest.
+# Tools are pinned and installed into .bin or e2e/node_modules, never globally.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GOLANGCI_VERSION := v2.15.0
+GO_PACKAGES := ./...
+BIN := $(CURDIR)/.bin
+BUF := e2e/node_modules/.bin/buf
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD_FLAGS := -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build and start the service and the chat; Ctrl-C ends both.
+	@examples/chat/run.sh
+
+.PHONY: build
+build: check-go bundle ## Build bin/realtime-svc and bin/chat.
+	@mkdir -p bin
+	CGO_ENABLED=0 go build $(BUILD_FLAGS) -o bin/ ./cmd/realtime-svc ./examples/chat
+
+.PHONY: bundle
+bundle: ## Fetch the stock Socket.IO client from npm into the build.
+	@wsedge/bundle/fetch.sh
+
+.PHONY: test
+test: test-go test-portable test-e2e ## Run all tests, from unit to browser.
+
+.PHONY: test-go
+test-go: check-go bundle ## Run the Go tests with the race detector.
+	go vet $(GO_PACKAGES)
+	go test -race -shuffle=on -timeout 10m $(GO_PACKAGES)
+
+.PHONY: test-portable
+test-portable: check-go bundle ## Run the edge's and the process' tests on the portable engine.
+	REALTIME_TEST_ENGINE=portable go test -race -shuffle=on -timeout 10m ./wsedge/... ./cmd/...
+
+.PHONY: test-e2e
+test-e2e: build node_modules chromium ## Run the tests with the real Socket.IO client and Chromium.
+	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' CHAT_BIN='$(CURDIR)/bin/chat' npm test --silent
+
+.PHONY: fuzz
+fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
+	@for package in ./wsedge/transport ./wsedge/engineio ./wsedge/socketio; do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-30s} $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: check-go ## Run the Go benchmarks.
+	go test -run '^$$' -bench . -benchmem ./rooms ./wsedge/... ./service/...
+
+.PHONY: lint
+lint: check-go $(BIN)/golangci-lint ## Lint the Go code and the shell scripts' syntax.
+	@unformatted=$$(git ls-files '*.go' | grep -v '^gen/' | xargs gofmt -l); \
+		if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	$(BIN)/golangci-lint run
+	@for script in $$(git ls-files '*.sh' .ci/run); do bash -n $$script; done
+
+.PHONY: generate
+generate: check-go node_modules ## Generate gen/ from proto/, and docs/configuration.md from the configuration.
+	$(BUF) format -w
+	$(BUF) generate
+	go generate ./cmd/...
+
+.PHONY: check-generated
+check-generated: check-go node_modules ## Check the contract, and that what is generated is up to date.
+	$(BUF) lint
+	$(BUF) format -d --exit-code
+	$(BUF) breaking --against proto/baseline.binpb
+	$(BUF) generate
+	@git diff --exit-code -- gen || { echo "gen/ is not what proto/ generates: run make generate"; exit 1; }
+	@untracked=$$(git ls-files --others --exclude-standard gen); \
+		if [ -n "$$untracked" ]; then echo "generated but not committed: $$untracked"; exit 1; fi
+
+.PHONY: clean
+clean: ## Remove what was built and fetched.
+	rm -rf bin .bin e2e/node_modules e2e/.build e2e/.out
+	find wsedge/bundle/dist -type f ! -name .gitkeep -delete
+
+.PHONY: check-go
+check-go:
+	@command -v go >/dev/null || { echo "Go is not installed: see https://go.dev/doc/install (version: go.mod)"; exit 1; }
+
+.PHONY: node_modules
+node_modules: e2e/node_modules/.package-lock.json
+
+e2e/node_modules/.package-lock.json: e2e/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not installed: the browser's part needs Node 20 with npm"; exit 1; }
+	cd e2e && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The browser of the tests: CHROMIUM if it is set, or Debian's package.
+.PHONY: chromium
+chromium:
+	@if [ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "chromium is not installed: install it, or set CHROMIUM to the path of a Chromium or Chrome"; exit 1; fi; \
+	root=; if [ "$$(id -u)" != 0 ]; then root=sudo; fi; \
+	echo "installing chromium"; \
+	$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+
+$(BIN)/golangci-lint: Makefile
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@touch $@
