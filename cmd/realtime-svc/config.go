@@ -1,11 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // Config is everything that can be set. Each field's tags are its documentation and its contract:
@@ -103,41 +103,8 @@ func envName(name string) string {
 // DefaultConfig is what an empty command line, environment and file give.
 func DefaultConfig() Config {
 	var c Config
-	for _, s := range settings(&c) {
-		if err := s.set(s.initial); err != nil {
-			panic(fmt.Sprintf("default of %s: %v", s.name, err)) // a tag of Config is wrong: every test would show it
-		}
+	if err := kong.ApplyDefaults(&c); err != nil {
+		panic(err) // a tag of Config is wrong: every test shows it
 	}
 	return c
-}
-
-// set parses text into the setting's field. An empty text gives the zero value.
-func (s setting) set(text string) error {
-	if text == "" {
-		s.value.SetZero()
-		return nil
-	}
-	switch field := s.value.Addr().Interface().(type) {
-	case *string:
-		*field = text
-	case *[]string:
-		*field = strings.Split(text, ",")
-	case *bool:
-		v, err := strconv.ParseBool(text)
-		*field = v
-		return err
-	case *int:
-		v, err := strconv.Atoi(text)
-		*field = v
-		return err
-	case *time.Duration:
-		v, err := time.ParseDuration(text)
-		*field = v
-		return err
-	case *ByteSize:
-		return field.UnmarshalText([]byte(text))
-	default:
-		return fmt.Errorf("no parser for a field of type %s", s.value.Type())
-	}
-	return nil
 }

@@ -76,17 +76,11 @@ func (src sources) read() (command string, cfg Config, done bool, err error) {
 	switch {
 	case exited: // --help
 		return "", cfg, true, nil
-	case err != nil:
-		return "", cfg, false, err
+	case err != nil: // Config.Validate's as well: kong calls it, and says where
+		return "", cfg, false, errors.New(strings.TrimPrefix(err.Error(), "serve: "))
 	}
 	command, _, _ = strings.Cut(parsed.Command(), " ")
-	cfg = line.Serve.Config
-	if command == "serve" {
-		if err := cfg.Validate(); err != nil {
-			return "", cfg, false, err
-		}
-	}
-	return command, cfg, false, nil
+	return command, line.Serve.Config, false, nil
 }
 
 // helpOf is a flag's help with what its tags say besides.

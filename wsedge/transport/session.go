@@ -243,9 +243,9 @@ func (s *Session) receive(w *socketWire, p engineio.Packet) bool {
 	if w != nil && w.candidate {
 		from = engineio.Candidate
 	}
-	if w != nil && w.closing {
+	if w != nil && w.closing || w == nil && !s.machine.PostRunning() {
 		s.mu.Unlock()
-		return false
+		return false // after our close frame, or after an upgrade has overtaken the POST
 	}
 	a := s.machine.Receive(from, p, s.now())
 	if a == engineio.Deliver {
