@@ -12,12 +12,17 @@ type AckCall struct {
 
 	mu    sync.Mutex               // guards the following, and the closing of answers
 	owing map[SocketID]*Membership // who has not answered; answers is closed once it is empty
+	bytes int                      // of the answers that have not been released
 }
+
+// maxAnswerBytes bounds the answers of one call that its reader holds up.
+const maxAnswerBytes = 64 << 20
 
 // Answer is what came of asking one socket.
 type Answer struct {
 	Socket      SocketID
 	Gone        bool     // it disconnected, or did not take the message, and will not answer
+	Dropped     bool     // it answered while too much waited for the reader; what it said is lost
 	Args        []byte   // as in Message.Args
 	Attachments [][]byte // as in Message
 }
@@ -43,8 +48,25 @@ func (c *AckCall) Matched() int { return c.matched }
 
 // Answers returns the channel that brings one Answer for each member that was asked, in the order in which they came.
 // It is closed when all are accounted for, at once if nobody was asked. It has room for all of them: nobody waits for
-// the reader.
+// the reader. The bytes are bounded (I4): the reader says with Release that it is done with an answer, and while more
+// than 64 MiB have not been released, further answers come as Dropped.
 func (c *AckCall) Answers() <-chan Answer { return c.answers }
+
+// Release tells that the reader does not hold the bytes of a any longer. Once for each answer.
+func (c *AckCall) Release(a *Answer) {
+	c.mu.Lock()
+	c.bytes -= a.Size()
+	c.mu.Unlock()
+}
+
+// Size is how many bytes the answer says.
+func (a *Answer) Size() int {
+	n := len(a.Args)
+	for _, attachment := range a.Attachments {
+		n += len(attachment)
+	}
+	return n
+}
 
 // Cancel ends the call: who has not answered is told to forget the question, and Answers is closed behind what has come
 // so far. After all have answered, and when repeated, it does nothing.
@@ -69,6 +91,10 @@ func (c *AckCall) account(a Answer) {
 		return
 	}
 	delete(c.owing, a.Socket)
+	if c.bytes+a.Size() > maxAnswerBytes {
+		a = Answer{Socket: a.Socket, Gone: a.Gone, Dropped: !a.Gone}
+	}
+	c.bytes += a.Size()
 	c.answers <- a
 	if len(c.owing) == 0 {
 		close(c.answers)

@@ -203,3 +203,51 @@ func TestAckCallWhileMembersLeave(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// I4: what a slow reader holds up is bounded in bytes, and what is lost is told.
+func TestI4AnswersAreBoundedInBytes(t *testing.T) {
+	n := newNamespace("/")
+	const size, members = 8 << 20, 12 // more than fits
+	big := make([]byte, size/2)
+	for i := range members {
+		add(t, n, i, "")
+	}
+	m := &Message{Event: "x"}
+	call := n.EmitWithAck(Target{}, m)
+	defer call.Cancel()
+	for i := range members {
+		m.Acks.Acked(idOf(i), big, [][]byte{big})
+	}
+	dropped := 0
+	for a := range call.Answers() {
+		if a.Gone || a.Dropped == (a.Size() > 0) {
+			t.Errorf("%+v", a.Socket)
+		}
+		if a.Dropped {
+			dropped++
+		}
+	}
+	if want := members - maxAnswerBytes/size; dropped != want {
+		t.Errorf("%d answers were dropped, want %d", dropped, want)
+	}
+}
+
+func TestReleasedAnswersMakeRoom(t *testing.T) {
+	n := newNamespace("/")
+	const members = 6
+	big := make([]byte, maxAnswerBytes/2)
+	for i := range members {
+		add(t, n, i, "")
+	}
+	m := &Message{Event: "x"}
+	call := n.EmitWithAck(Target{}, m)
+	defer call.Cancel()
+	for i := range members {
+		m.Acks.Acked(idOf(i), big, nil)
+		a := <-call.Answers()
+		if a.Dropped {
+			t.Errorf("answer %d was dropped", i)
+		}
+		call.Release(&a)
+	}
+}

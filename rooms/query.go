@@ -42,7 +42,7 @@ func (n *Namespace) Count(t Target) int {
 	s := selections.Get().(*selection)
 	n.mu.RLock()
 	s.resolve(n, &t)
-	count := 0
+	var count int
 	if s.plain() {
 		count = s.candidates(n)
 	} else {

@@ -37,6 +37,10 @@ func (s *emitServer) EmitWithAck(r *realtimev1.EmitWithAckRequest, stream realti
 	defer timer.Stop()
 	call := ns.EmitWithAck(target, m)
 	defer call.Cancel()
+	// The headers tell the caller that the event is out: its next call comes after it (I2).
+	if err := stream.SendHeader(nil); err != nil {
+		return statusError(err)
+	}
 	return statusError(s.sendAnswers(stream, call, timer.C))
 }
 
@@ -50,7 +54,9 @@ func (s *Service) sendAnswers(stream realtimev1.EmitService_EmitWithAckServer, c
 				summary.TimedOut = summary.GetMatched() - summary.GetAnswered() - summary.GetDisconnected() - summary.GetOversized()
 				return stream.Send(&realtimev1.EmitWithAckResponse{Result: &realtimev1.EmitWithAckResponse_Summary{Summary: summary}})
 			}
-			if err := sendAnswer(stream, summary, &a); err != nil {
+			err := sendAnswer(stream, summary, &a)
+			call.Release(&a)
+			if err != nil {
 				return err
 			}
 		case <-timeUp:
@@ -65,15 +71,11 @@ func (s *Service) sendAnswers(stream realtimev1.EmitService_EmitWithAckServer, c
 
 // sendAnswer counts one answer and sends it if it is one.
 func sendAnswer(stream realtimev1.EmitService_EmitWithAckServer, summary *realtimev1.AckSummary, a *rooms.Answer) error {
-	bytes := len(a.Args)
-	for _, attachment := range a.Attachments {
-		bytes += len(attachment)
-	}
 	switch {
 	case a.Gone:
 		summary.Disconnected++
 		return nil
-	case bytes > maxMessageBytes:
+	case a.Dropped, a.Size() > maxMessageBytes:
 		summary.Oversized++
 		return nil
 	}

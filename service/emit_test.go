@@ -184,6 +184,25 @@ func TestEmitWithAckStreams(t *testing.T) {
 	}
 }
 
+// I2: the headers come once the event is out, whoever answers when, so that a caller can put its next call after it.
+func TestI2EmitWithAckSendsItsHeadersWithTheEvent(t *testing.T) {
+	w := newWorld(t)
+	f := w.socket(t, "/", "")
+	stream, err := w.emit.EmitWithAck(w.ctx, &realtimev1.EmitWithAckRequest{Target: everyone(), Event: "first"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Header(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.emit.Emit(w.ctx, &realtimev1.EmitRequest{Target: everyone(), Event: "second"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.got) != 2 || f.got[0].Event != "first" {
+		t.Errorf("the socket got %d events", len(f.got))
+	}
+}
+
 // A caller that goes away is waited for by nobody.
 func TestEmitWithAckCancelled(t *testing.T) {
 	w := newWorld(t)

@@ -3,11 +3,13 @@ package wsedge
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,10 +32,8 @@ func (h *harness) raw() net.Conn {
 // ended waits until the server has closed c.
 func ended(t *testing.T, c net.Conn) {
 	t.Helper()
-	if _, err := io.Copy(io.Discard, c); err != nil {
-		if ne, ok := err.(net.Error); ok && ne.Timeout() {
-			t.Fatal("the connection stays open")
-		}
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the connection stays open")
 	}
 }
 

@@ -1,6 +1,7 @@
 package wsedge
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -98,10 +99,10 @@ func TestClientAsksServiceAnswers(t *testing.T) {
 	if err := m.Reply(0, []byte("3"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Reply(0, []byte("4"), nil); err != rooms.ErrAckUnknown {
+	if err := m.Reply(0, []byte("4"), nil); !errors.Is(err, rooms.ErrAckUnknown) {
 		t.Errorf("second answer: %v", err)
 	}
-	if err := m.Reply(7, nil, nil); err != rooms.ErrAckUnknown {
+	if err := m.Reply(7, nil, nil); !errors.Is(err, rooms.ErrAckUnknown) {
 		t.Errorf("answer to nothing: %v", err)
 	}
 	p.expect("430[3]")
@@ -123,7 +124,7 @@ func TestPendingAcksAreBounded(t *testing.T) {
 		h.event(rooms.KindEvent)
 	}
 	m, _ := h.namespace("/").Member(id)
-	if err := m.Reply(0, nil, nil); err != rooms.ErrAckUnknown {
+	if err := m.Reply(0, nil, nil); !errors.Is(err, rooms.ErrAckUnknown) {
 		t.Errorf("the oldest was not given up: %v", err)
 	}
 	if err := m.Reply(3, nil, nil); err != nil {
@@ -224,7 +225,7 @@ func TestDisconnects(t *testing.T) {
 			if n := h.namespace("/").Count(rooms.Target{}); n != 0 {
 				t.Errorf("%d members are left", n)
 			}
-			if m.Deliver(&rooms.Message{Event: "late"}) || m.Reply(1, nil, nil) != rooms.ErrSocketGone {
+			if m.Deliver(&rooms.Message{Event: "late"}) || !errors.Is(m.Reply(1, nil, nil), rooms.ErrSocketGone) {
 				t.Error("a socket that is gone takes messages")
 			}
 			m.Disconnect(true)

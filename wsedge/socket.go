@@ -205,11 +205,10 @@ func handshakeOf(session *transport.Session) *rooms.Handshake {
 }
 
 // leave takes the socket out of its namespace and tells everybody who waits for
-// it. It reports false if that had happened before. Its Client calls it, one
-// call at a time.
-func (s *Socket) leave(reason rooms.Reason, description string) bool {
+// it. Its Client calls it, one call at a time; only the first counts.
+func (s *Socket) leave(reason rooms.Reason, description string) {
 	if s.gone.Swap(true) {
-		return false
+		return
 	}
 	held, _ := s.namespace.Remove(s)
 	s.mu.Lock()
@@ -232,5 +231,4 @@ func (s *Socket) leave(reason rooms.Reason, description string) bool {
 		Description: description,
 		Rooms:       held,
 	})
-	return true
 }

@@ -8,7 +8,7 @@ import (
 
 // Refusal is why a request is not served (PROTOCOL 1.2). On polling it is answered as JSON with Status; on an upgrade
 // request always with 400 and Message as plain text.
-type Refusal struct {
+type Refusal struct { //nolint:errname // the protocol refuses requests; SessionUnknownError would be our word, not its
 	Code    int
 	Message string
 }

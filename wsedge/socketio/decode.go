@@ -160,3 +160,13 @@ func (p *Packet) takeEvent(s *scanner) error {
 	}
 	return s.finish()
 }
+
+// reserved reports whether name has a meaning of its own to Socket.IO, so that no event may have it (PROTOCOL 3). "error"
+// is not reserved.
+func reserved(name []byte) bool {
+	switch string(name) {
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return true
+	}
+	return false
+}

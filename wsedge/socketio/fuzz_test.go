@@ -62,7 +62,7 @@ func checkDecoded(t *testing.T, p *Packet) {
 		t.Errorf("namespace %q", p.Namespace)
 	case p.Empty && (p.Data != nil || p.Name != nil || p.Args != nil):
 		t.Errorf("not empty: %+v", p)
-	case p.binary() && CheckPlaceholders(arguments, p.Attachments) != nil:
+	case p.binary() && checkPlaceholders(arguments, p.Attachments) != nil:
 		t.Errorf("placeholders in %s", p.Args)
 	}
 }
@@ -97,7 +97,7 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		want := json.Valid(text) && utf8.Valid(text)
-		if got := ValidJSON(text, deepest); got != want {
+		if got := acceptsJSON(text, deepest); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	})
@@ -118,7 +118,7 @@ func FuzzPlaceholders(f *testing.F) {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.UseNumber()
 		var tree any
-		err := CheckPlaceholders(text, n)
+		err := checkPlaceholders(text, n)
 		if !json.Valid(text) || d.Decode(&tree) != nil {
 			if err == nil {
 				t.Errorf("%q: no error", text)

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"strconv"
-	"unicode/utf8"
 )
 
 // noPlaceholders is the scanner's number of attachments for text in which placeholders are plain data.
@@ -314,11 +313,4 @@ func wholeNumber(text []byte) (int, bool) {
 		return 0, false
 	}
 	return int(f), true
-}
-
-// ValidJSON reports whether b is one JSON text in UTF-8 with at most depth arrays and objects around a value; depth is
-// as in Limits.
-func ValidJSON(b []byte, depth int) bool {
-	s := scanner{text: b, depth: (&Limits{Depth: depth}).depth(), attachments: noPlaceholders}
-	return utf8.Valid(b) && s.only(true) == nil
 }

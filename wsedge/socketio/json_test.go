@@ -27,16 +27,16 @@ var invalidJSON = []string{
 
 func TestValidJSON(t *testing.T) {
 	for _, text := range validJSON {
-		if !ValidJSON([]byte(text), 0) || !json.Valid([]byte(text)) {
+		if !acceptsJSON([]byte(text), 0) || !json.Valid([]byte(text)) {
 			t.Errorf("%q is valid", text)
 		}
 	}
 	for _, text := range invalidJSON {
-		if ValidJSON([]byte(text), 0) || json.Valid([]byte(text)) {
+		if acceptsJSON([]byte(text), 0) || json.Valid([]byte(text)) {
 			t.Errorf("%q is not valid", text)
 		}
 	}
-	if ValidJSON([]byte("\"\xff\""), 0) {
+	if acceptsJSON([]byte("\"\xff\""), 0) {
 		t.Error("what is not UTF-8 is no JSON text")
 	}
 }
@@ -46,7 +46,7 @@ func TestValidJSONEveryPrefix(t *testing.T) {
 	for _, text := range append(validJSON, invalidJSON...) {
 		for n := range len(text) {
 			prefix := []byte(text[:n])[:n:n]
-			if got, want := ValidJSON(prefix, 0), json.Valid(prefix) && n > 0; got != want {
+			if got, want := acceptsJSON(prefix, 0), json.Valid(prefix) && n > 0; got != want {
 				t.Errorf("%q: %v, want %v", prefix, got, want)
 			}
 		}
@@ -71,47 +71,8 @@ func TestValidJSONDepth(t *testing.T) {
 		{strings.Repeat("[", 1<<20) + strings.Repeat("]", 1<<20), 1 << 30, false},
 		{strings.Repeat(`{"a":`, 1<<20), 64, false},
 	} {
-		if got := ValidJSON([]byte(c.text), c.depth); got != c.want {
+		if got := acceptsJSON([]byte(c.text), c.depth); got != c.want {
 			t.Errorf("%.20s in %d: %v", c.text, c.depth, got)
-		}
-	}
-}
-
-func TestCheckArguments(t *testing.T) {
-	const placeholder = `{"_placeholder":true,"num":1}`
-	for _, c := range []struct {
-		array       string
-		attachments int
-		args        string
-		err         error
-	}{
-		{`[]`, 0, ``, nil},
-		{` [ ] `, 0, ``, nil},
-		{`["hi",{"a":1e+21}]`, 0, `"hi",{"a":1e+21}`, nil},
-		{"\n[ 1 , 2 ]\t", 0, `1 , 2`, nil},
-		{`[` + placeholder + `]`, 0, placeholder, nil}, // plain data
-		{`[` + placeholder + `]`, 2, placeholder, nil},
-		{`[` + placeholder + `]`, 1, ``, ErrPlaceholder},
-		{`[[[` + placeholder + `]]]`, 1, ``, ErrPlaceholder},
-		{``, 0, ``, ErrPayload},
-		{`{}`, 0, ``, ErrPayload},
-		{`"hi"`, 0, ``, ErrPayload},
-		{`null`, 0, ``, ErrPayload},
-		{`[`, 0, ``, ErrJSON},
-		{`[1`, 0, ``, ErrJSON},
-		{`[1,]`, 0, ``, ErrJSON},
-		{`[1],[2]`, 0, ``, ErrJSON},
-		{"[\"\xff\"]", 0, ``, ErrJSON},
-		{`[[[[]]]]`, 0, `[[[]]]`, nil},
-		{`[[[[[]]]]]`, 0, ``, ErrDepth},
-	} {
-		args, err := CheckArguments([]byte(c.array), c.attachments, 4)
-		if string(args) != c.args || !errors.Is(err, c.err) {
-			t.Errorf("%s: %q, %v; want %q, %v", c.array, args, err, c.args, c.err)
-		}
-		var perr *ParseError
-		if err != nil && !errors.As(err, &perr) {
-			t.Errorf("%s: %T", c.array, err)
 		}
 	}
 }
@@ -160,7 +121,7 @@ func TestCheckPlaceholders(t *testing.T) {
 		{`{"_placeholder":true`, 1, ErrJSON},
 		{`[] []`, 1, ErrJSON},
 	} {
-		if err := CheckPlaceholders([]byte(c.data), c.n); !errors.Is(err, c.want) {
+		if err := checkPlaceholders([]byte(c.data), c.n); !errors.Is(err, c.want) {
 			t.Errorf("%s of %d: %v, want %v", c.data, c.n, err, c.want)
 		}
 	}
@@ -168,15 +129,15 @@ func TestCheckPlaceholders(t *testing.T) {
 
 func TestReservedEvent(t *testing.T) {
 	for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
-		if !ReservedEvent(name) || !reserved([]byte(name)) {
+		if !reserved([]byte(name)) {
 			t.Errorf("%s is reserved", name)
 		}
-		if ReservedEvent(name+"x") || reserved([]byte(name+"x")) || ReservedEvent(name[1:]) {
+		if reserved([]byte(name+"x")) || reserved([]byte(name[1:])) {
 			t.Errorf("only %s itself is reserved", name)
 		}
 	}
 	for _, name := range []string{"", "error", "message", "Connect", "connection", "reconnect"} {
-		if ReservedEvent(name) {
+		if reserved([]byte(name)) {
 			t.Errorf("%s is not reserved", name)
 		}
 	}

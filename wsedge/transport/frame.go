@@ -104,7 +104,7 @@ func (d *decoder) next(buf []byte, limit int, sink frameSink) ([]byte, error) {
 		return nil, nil
 	}
 	ws.Cipher(buf[n:end], h.Mask, 0)
-	return buf[end:], d.frame(h, buf[n:end], limit, sink)
+	return buf[end:], d.frame(h, buf[n:end], sink)
 }
 
 // hold keeps the beginning of a frame until need bytes of it are there. Room
@@ -176,7 +176,7 @@ func (d *decoder) check(h ws.Header, limit int) error {
 }
 
 // frame handles one complete, unmasked frame.
-func (d *decoder) frame(h ws.Header, payload []byte, limit int, sink frameSink) error {
+func (d *decoder) frame(h ws.Header, payload []byte, sink frameSink) error {
 	if h.OpCode.IsControl() {
 		return sink.control(h.OpCode, payload)
 	}

@@ -210,7 +210,9 @@ func (s *Server) Panics() uint64 { return s.engine.Panics() }
 // go on. It is the first half of Shutdown.
 func (s *Server) StopAccepting() {
 	if s.closing.CompareAndSwap(false, true) {
-		s.door.Close()
+		if err := s.door.Close(); err != nil {
+			s.cfg.Logger.Warn("listener did not close in order", "error", err)
+		}
 	}
 }
 

@@ -82,18 +82,13 @@ var errDone = errors.New("transport: websocket closed")
 
 // message implements frameSink.
 func (w *socketWire) message(data []byte, binary bool) error {
-	p := engineio.Packet{}
-	var err error
 	if binary {
-		p = engineio.ParseBinary(data)
+		w.s.receive(w, engineio.ParseBinary(data))
+	} else if p, err := engineio.ParseText(data); err == nil {
+		w.s.receive(w, p)
 	} else {
-		p, err = engineio.ParseText(data)
-	}
-	if err != nil {
 		w.malformed()
-		return nil
 	}
-	w.s.receive(w, p)
 	return nil
 }
 

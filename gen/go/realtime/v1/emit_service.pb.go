@@ -409,7 +409,8 @@ type AckSummary struct {
 	TimedOut uint32 `protobuf:"varint,3,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
 	// How many left before they answered, or had left before they were asked.
 	Disconnected uint32 `protobuf:"varint,4,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
-	// How many answered with more than 3 MiB, which is not passed on.
+	// How many answered with more than 3 MiB, or while 64 MiB waited for a caller that reads too slowly. What they said is
+	// not passed on.
 	Oversized     uint32 `protobuf:"varint,5,opt,name=oversized,proto3" json:"oversized,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

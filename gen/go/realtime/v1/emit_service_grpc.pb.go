@@ -38,7 +38,7 @@ type EmitServiceClient interface {
 	Emit(ctx context.Context, in *EmitRequest, opts ...grpc.CallOption) (*EmitResponse, error)
 	// EmitWithAck sends one event to every socket that the target selects and streams their acknowledgements as they
 	// come. The last message is the summary, sent when every socket has answered or left or the time is up; then the
-	// stream ends with OK. Answers that come later are ignored. A caller that needs no further answer cancels the call.
+	// stream ends with OK. The response headers come when the event has been sent. Answers that come later are ignored. A caller that needs no further answer cancels the call.
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `event`, `arguments`, `attachments`, `timeout`), NOT_FOUND
 	// (NAMESPACE_NOT_FOUND), UNAVAILABLE (SHUTTING_DOWN).
@@ -97,7 +97,7 @@ type EmitServiceServer interface {
 	Emit(context.Context, *EmitRequest) (*EmitResponse, error)
 	// EmitWithAck sends one event to every socket that the target selects and streams their acknowledgements as they
 	// come. The last message is the summary, sent when every socket has answered or left or the time is up; then the
-	// stream ends with OK. Answers that come later are ignored. A caller that needs no further answer cancels the call.
+	// stream ends with OK. The response headers come when the event has been sent. Answers that come later are ignored. A caller that needs no further answer cancels the call.
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `event`, `arguments`, `attachments`, `timeout`), NOT_FOUND
 	// (NAMESPACE_NOT_FOUND), UNAVAILABLE (SHUTTING_DOWN).
