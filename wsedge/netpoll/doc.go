@@ -27,8 +27,8 @@
 //     late the write: descriptors are closed by their loop only, under the
 //     lock that every write takes.
 //   - N4 Nothing here blocks a loop: its system calls return at once, its locks
-//     are held for at most one of them, and its bursts are cut into turns of
-//     callsPerTurn calls.
+//     are held during no call of a Handler, and its bursts are cut into turns
+//     of callsPerTurn calls.
 //   - N5 What TryWrite took before Close or the peer's orderly end is sent, as
 //     far as the peer takes it within lingerTimeout.
 //   - N6 The portable engine has no goroutine while it has no Conn.
@@ -37,7 +37,8 @@
 //
 //   - loop.run, one for each loop: waits for events, makes every call of its
 //     connections once Attach has made the early ones, closes descriptors,
-//     sweeps deadlines. It ends after Shutdown, when every connection has.
+//     sweeps deadlines. It parks in Go's poller (poller.wait says why) and ends
+//     after Shutdown, when every connection has.
 //   - portable.sweepUntil, while the portable engine has a Conn.
 //   - streamConn.run, one for each connection of the portable engine: OnRead,
 //     OnClose, lingering. streamConn.write, while there is something to write:
@@ -56,9 +57,9 @@
 //
 // # Locks
 //
-// fdConn.mu, loop.mu, portable.mu, Door.mu are leaves: none is held while
-// another is taken, nor during a call out. Two are ordered: streamConn.calls, which is held during the
-// calls of one Handler of the portable engine and which no method of Conn
-// takes, and under it any lock that those calls take, streamConn.mu among them.
-// fdConn.mu is held during one system call on the descriptor at most.
+// fdConn.mu, loop.mu, portable.mu, streamConn.mu and Door.mu are leaves: none is
+// held while another is taken, nor during a call out. fdConn.mu is held during
+// the system calls on its descriptor, none of which waits. streamConn.calls is
+// held during the calls of one Handler of the portable engine; no method of
+// Conn takes it, so those calls may take any other lock.
 package netpoll

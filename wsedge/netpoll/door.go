@@ -29,7 +29,8 @@ const (
 type Door struct {
 	// HeadTimeout is the time from the accept to the end of the head, a TLS
 	// handshake included; a connection that takes longer, or sends nothing, is
-	// closed without an answer. The deadline is cleared before the connection is handed on. 0 means 10 s.
+	// closed without an answer. The deadline is cleared before the connection is
+	// handed on. 0 means 10 s.
 	HeadTimeout time.Duration
 	// MaxHead is the size of the buffer for the head in bytes. A head that
 	// does not fit goes to HTTP. 0 means 8 KiB.
@@ -47,7 +48,8 @@ type Door struct {
 	Prefixes [][]byte
 	// Fast decides on a connection. head is a complete request head; its lines
 	// end in CRLF, and so does it, by an empty one. early is what came after it.
-	// Both are valid and must not be changed during the call, which runs on a goroutine of its own.
+	// Both are valid during the call only, which runs on a goroutine of its own;
+	// head must not be changed, early may be if the answer is true.
 	//
 	// True: Fast has taken c over, or has closed it. False: it has neither
 	// read, written nor closed c, which goes to HTTP. c is a *net.TCPConn or

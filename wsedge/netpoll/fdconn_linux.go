@@ -200,5 +200,5 @@ func (c *fdConn) control(op int) error {
 	if c.state&pollsOut != 0 {
 		ev.Events |= unix.EPOLLOUT
 	}
-	return unix.EpollCtl(c.chunk.loop.epfd, op, int(c.fd), &ev)
+	return unix.EpollCtl(c.chunk.loop.poller.epfd, op, int(c.fd), &ev)
 }

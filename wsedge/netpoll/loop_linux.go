@@ -1,11 +1,6 @@
 package netpoll
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,25 +11,15 @@ import (
 )
 
 // callsPerTurn bounds the OnDeadline and the OnClose calls of one turn of a
-// loop, so that a burst of either does not hold up what other connections read.
+// loop, so that a burst of either does not hold up what others read.
 const callsPerTurn = 128
-
-// crowded is the time of a yield that shows that goroutines queue for a P. One
-// that finds nobody takes some 200 ns.
-const crowded = 50 * time.Microsecond
-
-// wakeUp is what an eventfd takes: the number 1.
-var wakeUp = binary.NativeEndian.AppendUint64(nil, 1)
 
 // loop is one goroutine with one epoll set, its connections and its timers.
 type loop struct {
 	// Fixed at construction.
 	clock
 	calls      *caller
-	epfd       int
-	set        *os.File // epfd; its read deadline is the next sweep
-	raw        syscall.RawConn
-	look       func(uintptr) bool // fills events and found without blocking; true: there are some
+	poller     *poller
 	sweepEvery time.Duration
 	done       chan struct{} // closed when the goroutine has ended
 
@@ -42,11 +27,9 @@ type loop struct {
 
 	// Owned by the loop goroutine.
 	buf       []byte
-	events    [128]unix.EpollEvent
-	found     int          // how many of them are filled
-	batch     [128]*fdConn // what the events mean
-	ending    []*fdConn    // to be finished, in order
-	lingering int          // connections that linger
+	batch     [maxEvents]*fdConn // what the events mean
+	ending    []*fdConn          // to be finished, in order
+	lingering int                // connections that linger
 	nextSweep Millis
 	cursor    uint32 // slot where a sweep goes on; 0: none is under way
 	quitBy    Millis // 0: there are live connections, or no shutdown
@@ -59,48 +42,21 @@ type loop struct {
 }
 
 func newLoop(cfg Config, clk clock, calls *caller) (*loop, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	p, err := newPoller(clk)
 	if err != nil {
-		return nil, err
-	}
-	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = unix.Close(epfd)
 		return nil, err
 	}
 	l := &loop{
-		clock: clk, calls: calls, epfd: epfd, sweepEvery: cfg.SweepEvery,
+		clock: clk, calls: calls, poller: p, sweepEvery: cfg.SweepEvery,
 		done: make(chan struct{}), buf: make([]byte, cfg.ReadBuffer),
-		table: table{free: noSlot}, wakefd: wakefd,
+		table: table{free: noSlot},
 	}
-	l.look = func(uintptr) bool {
-		l.found = pollNow(l.epfd, l.events[:])
-		return l.found > 0
-	}
-	// Edge-triggered: every write is an event, and nobody need read it away.
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: -1}
-	err = unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &ev)
-	if err = errors.Join(err, l.nest()); err != nil {
-		l.quit()
+	l.wakefd, err = p.eventfd()
+	if err != nil {
+		p.close()
 		return nil, err
 	}
 	return l, nil
-}
-
-// nest makes the epoll set something that Go's poller waits for.
-func (l *loop) nest() error {
-	if err := unix.SetNonblock(l.epfd, true); err != nil { // os asks for it, epoll does not care.
-		return err
-	}
-	l.set = os.NewFile(uintptr(l.epfd), "epoll")
-	var err error
-	if l.raw, err = l.set.SyscallConn(); err != nil {
-		return err
-	}
-	if err := l.set.SetReadDeadline(l.began); err != nil { // The first sweep is due.
-		return fmt.Errorf("%w: nested epoll: %w", ErrUnsupported, err)
-	}
-	return nil
 }
 
 // add makes c one of the loop's; false: the loop is shut down.
@@ -151,14 +107,14 @@ func (l *loop) run() {
 	defer close(l.done)
 	more := false
 	for {
-		n := l.wait(more)
-		stopped := l.collect(n)
-		for i, c := range l.batch[:n] {
+		events := l.poller.wait(more)
+		stopped := l.collect(events)
+		for i, c := range l.batch[:len(events)] {
 			if c != nil {
-				l.event(c, l.events[i].Events)
+				l.event(c, events[i].Events)
 			}
 		}
-		clear(l.batch[:n])
+		clear(l.batch[:len(events)])
 		more = l.endSome()
 		more = l.sweep() || more
 		if stopped && l.mayQuit() {
@@ -168,39 +124,11 @@ func (l *loop) run() {
 	}
 }
 
-// wait fills l.events with what has happened, or returns 0 when the next sweep
-// is due, or when there is more to do anyway.
-//
-// It looks by a raw system call, yields, and then either looks again, if the
-// yield shows that goroutines queue for a P, or parks in Go's poller, which
-// watches the epoll set as it does any descriptor. Both are needed. Nobody
-// looks into Go's poller while every P has a goroutine to run, so a loop that
-// parked would hear of its events after 10 ms. A loop that blocked in
-// epoll_wait instead would take its P along: with a loop per P, all else in
-// the process that waits for the network (net/http, gRPC) waits for sysmon,
-// measured as 7 ms instead of 0.13 ms for an echo.
-func (l *loop) wait(more bool) int {
-	before := time.Since(l.began)
-	runtime.Gosched()
-	if more || time.Since(l.began)-before > crowded {
-		l.look(0)
-		return l.found
-	}
-	switch err := l.raw.Read(l.look); {
-	case err == nil:
-		return l.found
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return 0
-	default:
-		panic("netpoll: nested epoll: " + err.Error()) // Only the loop closes the set.
-	}
-}
-
-// collect finds out what n events mean and empties the inbox.
-func (l *loop) collect(n int) (stopped bool) {
+// collect finds out what the events mean and empties the inbox.
+func (l *loop) collect(events []unix.EpollEvent) (stopped bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, ev := range l.events[:n] {
+	for i, ev := range events {
 		l.batch[i] = l.table.find(uint32(ev.Fd), uint32(ev.Pad))
 	}
 	l.ending = append(l.ending, l.inbox...)
@@ -371,9 +299,5 @@ func (l *loop) quit() {
 	defer l.mu.Unlock()
 	_ = unix.Close(l.wakefd)
 	l.wakefd = -1
-	if l.set != nil {
-		_ = l.set.Close()
-	} else {
-		_ = unix.Close(l.epfd)
-	}
+	l.poller.close()
 }

@@ -52,11 +52,13 @@ type Conn interface {
 	// Arm asks for one OnWritable as soon as the connection takes bytes.
 	Arm()
 	// SetDeadline asks for one OnDeadline at or after the instant at, late by
-	// at most the engine's sweep period. It replaces the previous deadline; 0 disarms.
+	// Config.SweepEvery and 64 ms at most unless the process is overloaded. It
+	// replaces the previous deadline; 0 disarms.
 	SetDeadline(at Millis)
 	// Pause stops OnRead, so that the peer is held back by its own full
 	// buffers. One OnRead that is under way may still follow. Deadlines and
-	// OnWritable go on; the peer's orderly end is seen after Resume only.
+	// OnWritable go on; the peer's orderly end is seen after Resume only, a
+	// reset perhaps at once, and then what was not read is lost.
 	Pause()
 	// Resume undoes Pause.
 	Resume()
@@ -119,8 +121,8 @@ type Config struct {
 	Loops int
 	// ReadBuffer is the size of a read buffer in bytes, and thereby the most
 	// that one connection gets in one turn. A loop has one for all of its
-	// connections; the portable engine takes one per active read from a pool.
-	// 0 means 64 KiB.
+	// connections; a connection of the portable engine takes one, of 16 KiB at
+	// most, while it is busy. 0 means 64 KiB.
 	ReadBuffer int
 	// SweepEvery is how often deadlines are looked at. 0 means 200 ms.
 	SweepEvery time.Duration

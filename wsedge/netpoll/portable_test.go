@@ -184,6 +184,76 @@ func TestPortableReadsGrow(t *testing.T) {
 	})
 }
 
+// Bytes that arrived as the pause began are kept for its end, or dropped by Close.
+func TestPortablePauseWithBytesInHand(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		bubble(t, func(t *testing.T, e Engine) {
+			h := newHooks(t)
+			heard := ""
+			h.read = func(p []byte) { heard += string(p) }
+			server, client := net.Pipe()
+			if err := e.Attach(server, nil, h, h.bind); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // It waits for bytes.
+			h.conn.Pause()
+			h.conn.Pause()
+			client.Write([]byte("in hand"))
+			synctest.Wait()
+			if heard != "" {
+				t.Errorf("read %q during a pause", heard)
+			}
+			want := ""
+			if closes {
+				h.conn.Close()
+				<-h.end
+				h.conn.Resume()
+			} else {
+				h.conn.Resume()
+				h.conn.Resume()
+				want = "in hand"
+			}
+			synctest.Wait()
+			if heard != want {
+				t.Errorf("read %q, want %q", heard, want)
+			}
+			client.Close()
+		})
+	}
+}
+
+// The calls of one Handler wait for each other, those of others do not.
+func TestPortableCallsAreSerial(t *testing.T) {
+	e := NewPortable(Config{Logger: quiet, SweepEvery: time.Millisecond})
+	defer e.Shutdown()
+	h := newHooks(t)
+	entered, leave, calls := make(chan struct{}), make(chan struct{}), make(chan string, 4)
+	h.read = func([]byte) {
+		close(entered)
+		<-leave
+		calls <- "OnRead"
+	}
+	h.writable = func() { calls <- "OnWritable" }
+	server, client := net.Pipe()
+	defer client.Close()
+	if err := e.Attach(server, nil, h, h.bind); err != nil {
+		t.Fatal(err)
+	}
+	client.Write([]byte("x"))
+	wait(t, "OnRead", entered)
+	h.conn.Arm()
+	fence(t, e) // Other Conns go on.
+	if len(calls) != 0 {
+		t.Error("OnWritable during OnRead")
+	}
+	close(leave)
+	for _, want := range []string{"OnRead", "OnWritable"} {
+		if got := wait(t, want, calls); got != want {
+			t.Errorf("%s came before %s", got, want)
+		}
+	}
+}
+
 // A connection whose writes fail while its reads hang ends nevertheless.
 func TestPortableWriteFails(t *testing.T) {
 	bubble(t, func(t *testing.T, e Engine) {

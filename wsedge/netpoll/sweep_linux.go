@@ -16,7 +16,7 @@ func (l *loop) sweep() bool {
 		}
 		next := time.Since(l.began) + l.sweepEvery
 		l.nextSweep = next.Milliseconds() + 1
-		_ = l.set.SetReadDeadline(l.began.Add(next)) // Ends the wait.
+		_ = l.poller.wakeAt(next)
 	}
 	l.mu.Lock()
 	chunks, used := l.table.chunks, l.table.used
