@@ -2,9 +2,8 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +11,7 @@ import (
 )
 
 // newAdmin makes the server of /healthz, /readyz and /metrics.
-func newAdmin(metrics prometheus.Gatherer, ready func() bool) *http.Server {
+func newAdmin(metrics prometheus.Gatherer, ready func() bool, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "ok")
@@ -24,30 +23,14 @@ func newAdmin(metrics prometheus.Gatherer, ready func() bool) *http.Server {
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	errorLog := slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorLog: errorLog}))
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          errorLog,
 	}
-}
-
-// webRoot serves the files of a folder; nil when there is none. Names that begin with a dot are not served: they are
-// version control, editors' files and secrets.
-func webRoot(dir string) http.Handler {
-	if dir == "" {
-		return nil
-	}
-	files := http.FileServer(http.Dir(dir))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for part := range strings.SplitSeq(path.Clean(r.URL.Path), "/") {
-			if strings.HasPrefix(part, ".") {
-				http.NotFound(w, r)
-				return
-			}
-		}
-		files.ServeHTTP(w, r)
-	})
 }

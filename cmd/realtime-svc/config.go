@@ -25,7 +25,7 @@ type Config struct {
 	Path        string   `name:"path" group:"socketio" default:"/socket.io/" placeholder:"PATH" help:"Prefix under which Socket.IO is served. It starts and ends with a slash."`
 	Namespaces  []string `name:"namespaces" group:"socketio" default:"/" placeholder:"NAME" help:"Namespaces that clients may connect to. Others are refused with 'Invalid namespace'; '/' must be named to exist."`
 	ServeClient bool     `name:"serve-client" group:"socketio" default:"true" negatable:"" help:"Serve the stock client bundle under the path, for example /socket.io/socket.io.min.js."`
-	WebRoot     string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served."`
+	WebRoot     string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served, and folders are not listed."`
 
 	Transports     []string      `name:"transports" group:"sessions" default:"polling,websocket" oneof:"polling,websocket" placeholder:"NAME" help:"Transports that a session may use."`
 	AllowUpgrades  bool          `name:"allow-upgrades" group:"sessions" default:"true" negatable:"" help:"Let a session that began with polling go on over WebSocket."`
@@ -37,19 +37,19 @@ type Config struct {
 
 	MaxPayload     ByteSize `name:"max-payload" group:"limits" default:"1000000" unit:"bytes" min:"1KiB" max:"256MiB" help:"Largest message that a client may send, also advertised to it. Larger ones are refused with 413, or close code 1009 on WebSocket."`
 	MaxOutbox      ByteSize `name:"max-outbox" group:"limits" default:"4MiB" unit:"bytes" min:"64KiB" max:"1GiB" help:"How much may wait for one client that reads slowly. Beyond it volatile messages are dropped, and any other message closes the session."`
-	MaxPendingAcks int      `name:"max-pending-acks" group:"limits" default:"1000" min:"1" max:"1000000" help:"How many events of one client may wait for a service's reply at a time, and how many questions to it may be open. Beyond it the oldest is forgotten."`
+	MaxPendingAcks int      `name:"max-pending-acks" group:"limits" default:"1024" min:"1" max:"1000000" help:"How many acknowledgements of one socket may be outstanding in either direction. Beyond it the client's oldest event that waits for a reply is given up, and an event that asks the client is not sent to it."`
 
 	AdmissionPolicy  string        `name:"admission-policy" group:"services" default:"allow" oneof:"allow,deny" help:"What a client that connects to a namespace gets while no service is attached that decides on admission."`
-	AdmissionTimeout time.Duration `name:"admission-timeout" group:"services" default:"5s" min:"10ms" max:"5m" help:"How long an admission service may take to decide. Then the client is refused."`
-	WatchBuffer      ByteSize      `name:"watch-buffer" group:"services" default:"4MiB" unit:"bytes" min:"64KiB" max:"1GiB" help:"How much may wait for one watcher that reads slowly. Beyond it the watcher loses events and is told how many."`
+	AdmissionTimeout time.Duration `name:"admission-timeout" group:"services" default:"5s" min:"10ms" max:"5m" help:"How long an admission service may take to decide. Then the client is refused. --connect-timeout goes on meanwhile."`
+	WatchBuffer      ByteSize      `name:"watch-buffer" group:"services" default:"16MiB" unit:"bytes" min:"3MiB" max:"1GiB" help:"How much may wait for one watcher that reads slowly. Beyond it the watcher loses events and is told how many."`
 
 	Engine          string        `name:"engine" group:"process" default:"auto" oneof:"auto,loops,portable" help:"How connections are driven: descriptor loops (Linux), a goroutine each (portable), or the best that the system has (auto)."`
 	HeadTimeout     time.Duration `name:"head-timeout" group:"process" default:"10s" min:"100ms" max:"5m" help:"How long a new connection may take to send the head of its first request."`
-	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many new connections may be in that state at a time. Further ones wait in the system's backlog."`
-	GracePeriod     time.Duration `name:"grace-period" group:"process" default:"20s" min:"0s" max:"1h" help:"How long an orderly end may take after SIGTERM or SIGINT. Then the process ends with what is left cut off."`
-	NodeID          string        `name:"node-id" group:"process" placeholder:"NAME" help:"Name of this process in logs and metrics. Empty: the host's name."`
+	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many connections may be in that state at a time. One more, and the oldest of them is closed."`
+	GracePeriod     time.Duration `name:"grace-period" group:"process" default:"20s" min:"0s" max:"1h" help:"How long an orderly end may take after SIGTERM or SIGINT. Clients and calls that hold it up are cut off shortly before."`
+	NodeID          string        `name:"node-id" group:"process" placeholder:"NAME" help:"Name of this process in logs and metrics. Empty: the name of the host."`
 	LogLevel        string        `name:"log-level" group:"process" default:"info" oneof:"debug,info,warn,error" help:"Least important kind of log line that is written."`
-	LogFormat       string        `name:"log-format" group:"process" default:"text" oneof:"text,json" help:"Form of a log line. Lines go to standard error."`
+	LogFormat       string        `name:"log-format" group:"process" default:"text" oneof:"text,json" help:"Form of a log line. Log lines go to standard error."`
 }
 
 // group is a chapter of the reference.
@@ -107,4 +107,30 @@ func DefaultConfig() Config {
 		panic(err) // a tag of Config is wrong: every test shows it
 	}
 	return c
+}
+
+// limits says the default and what else is accepted; quote marks what is to be typed.
+func (s setting) limits(quote func(string) string) string {
+	text := "Default empty"
+	if s.initial != "" {
+		text = "Default " + quote(s.initial)
+	}
+	if s.unit != "" && strings.Trim(s.initial, "0123456789") == "" {
+		text += " " + s.unit
+	}
+	if s.oneof != nil {
+		words := make([]string, len(s.oneof))
+		for i, w := range s.oneof {
+			words[i] = quote(w)
+		}
+		which := "one of "
+		if s.value.Kind() == reflect.Slice {
+			which = "any of "
+		}
+		text += "; " + which + strings.Join(words, ", ")
+	}
+	if s.min != "" {
+		text += "; from " + quote(s.min) + " to " + quote(s.max)
+	}
+	return text
 }

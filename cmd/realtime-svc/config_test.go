@@ -2,10 +2,11 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write docs/configuration.md")
-
 // read parses a command line and an environment.
 func read(t *testing.T, args []string, environ ...string) (Config, string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	_, cfg, _, err := sources{args, environ, &out}.read()
+	cfg, _, err := sources{args, environ, &out}.read()
 	return cfg, out.String(), err
 }
 
@@ -104,59 +103,222 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 	}
 }
 
-func TestMistakesAreAllReportedAtOnce(t *testing.T) {
+func TestMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		args    []string
 		environ []string
-		want    []string
+		want    string // the whole error, FILE standing for the file's path
+		file    string
 	}{
-		"unknown flag":        {[]string{"--pings", "1s"}, nil, []string{"unknown flag --pings"}},
-		"unknown variable":    {nil, []string{"REALTIME_PINGS=1", "REALTIME_A=2"}, []string{"no such setting: REALTIME_A, REALTIME_PINGS"}},
-		"not a duration":      {[]string{"--ping-interval", "soon"}, nil, []string{"--ping-interval"}},
-		"not a size":          {[]string{"--max-outbox", "4 apples"}, nil, []string{"--max-outbox", "expected a number of bytes"}},
-		"several":             {[]string{"--engine=x", "--max-payload=1", "--ping-timeout=25h"}, nil, []string{`--engine: "x" is not one of auto, loops, portable`, "--max-payload: 1B is outside 1KiB to 256MiB", "--ping-timeout: 25h0m0s is outside 100ms to 24h"}},
-		"address":             {[]string{"--listen=8080"}, nil, []string{`--listen: "8080" does not have the form host:port`}},
-		"path":                {[]string{"--path=socket.io"}, nil, []string{"--path"}},
-		"transport":           {[]string{"--transports=polling,flash"}, nil, []string{`--transports: "flash"`}},
-		"twice":               {[]string{"--namespaces=/,/"}, nil, []string{`--namespaces: `}},
-		"header":              {[]string{"--keep-headers=User Agent"}, nil, []string{"--keep-headers"}},
-		"web root":            {[]string{"--web-root=/nowhere/at/all"}, nil, []string{"--web-root"}},
-		"node id":             {[]string{"--node-id=" + strings.Repeat("x", 65)}, nil, []string{"--node-id"}},
-		"file missing":        {[]string{"--config=/nowhere"}, nil, []string{"--config"}},
-		"unknown key":         {[]string{"--config=" + file(t, "# hi\nlisten: :1\npings: 1\nengine: [a, [b]]\n")}, nil, []string{":3: no such setting: pings", ":4: engine: an item"}},
-		"key twice":           {[]string{"--config=" + file(t, "engine: auto\nengine: loops\n")}, nil, []string{"engine"}},
-		"file is a list":      {[]string{"--config=" + file(t, "- a\n")}, nil, []string{"not a mapping"}},
-		"file is not YAML":    {[]string{"--config=" + file(t, "a: [")}, nil, []string{"--config"}},
-		"nested":              {[]string{"--config=" + file(t, "listen:\n  a: 1\n")}, nil, []string{":1: listen: not a plain value"}},
-		"bad value in a file": {[]string{"--config=" + file(t, "max-pending-acks: many\n")}, nil, []string{"--max-pending-acks"}},
+		"flag":             {args: []string{"--pings", "1s"}, want: "unknown flag --pings"},
+		"argument":         {args: []string{"now"}, want: "unexpected argument now"},
+		"variable":         {environ: []string{"REALTIME_PINGS=1", "REALTIME_A=2"}, want: "REALTIME_A: no such setting\nREALTIME_PINGS: no such setting"},
+		"not a duration":   {environ: []string{"REALTIME_PING_INTERVAL=soon"}, want: `REALTIME_PING_INTERVAL: --ping-interval: expected duration but got "soon": time: invalid duration "soon"`},
+		"not a size":       {file: "max-outbox: 4 apples", want: `FILE:1: --max-outbox: expected a number of bytes such as 65536, 64KiB or 4MB but got "4 apples"`},
+		"not a bool":       {environ: []string{"REALTIME_SERVE_CLIENT=perhaps"}, want: `REALTIME_SERVE_CLIENT: --serve-client: bool value must be true, 1, yes, false, 0 or no but got "perhaps"`},
+		"words and bounds": {args: []string{"--engine=x", "--max-payload=1", "--ping-timeout=25h"}, want: "--ping-timeout: 25h0m0s is outside 100ms to 24h\n--max-payload: 1B is outside 1KiB to 256MiB\n" + `--engine: "x" is not one of auto, loops, portable`},
+		"everywhere": {
+			args: []string{"--engine=x"}, environ: []string{"REALTIME_HEAD_TIMEOUT=x", "REALTIME_X=1"}, file: "pings: 1\nmax-pending-acks: many\n",
+			want: "REALTIME_X: no such setting\n--config: FILE:1: no such setting: pings\n" +
+				`FILE:2: --max-pending-acks: expected a valid 64 bit int but got "many"` + "\n" +
+				`REALTIME_HEAD_TIMEOUT: --head-timeout: expected duration but got "x": time: invalid duration "x"` + "\n" +
+				`--engine: "x" is not one of auto, loops, portable`,
+		},
+		"address":            {args: []string{"--listen=8080"}, want: `--listen: "8080" does not have the form host:port`},
+		"port":               {args: []string{"--grpc-listen=:http"}, want: `--grpc-listen: port "http" is not a number from 0 to 65535`},
+		"path":               {args: []string{"--path=socket.io"}, want: `--path: "socket.io" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
+		"root as path":       {args: []string{"--path=/"}, want: `--path: "/" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
+		"transport":          {args: []string{"--transports=polling,flash"}, want: `--transports: "flash" is not one of polling, websocket`},
+		"no transport":       {args: []string{"--transports="}, want: "--transports: name at least one of polling, websocket"},
+		"no namespace":       {environ: []string{"REALTIME_NAMESPACES="}, want: "--namespaces: name at least one"},
+		"namespace twice":    {args: []string{"--namespaces=/,/"}, want: `--namespaces: rooms: bad namespace name: "/" is named twice`},
+		"namespace, comma":   {file: `namespaces: ["/a,b"]`, want: `--namespaces: rooms: bad namespace name: "/a,b" must begin with "/" and hold no comma`},
+		"namespace, long":    {args: []string{"--namespaces=/" + strings.Repeat("x", 256)}, want: "--namespaces: \"/xxxxxxxxxxxxxxxxxxx\"… is longer than 256 bytes"},
+		"header":             {args: []string{"--keep-headers=User Agent"}, want: `--keep-headers: "User Agent" is not the name of a header`},
+		"no web root":        {args: []string{"--web-root=/nowhere/at/all"}, want: "--web-root: stat /nowhere/at/all: no such file or directory"},
+		"web root is a file": {args: []string{"--web-root=config.go"}, want: "--web-root: config.go is not a folder"},
+		"node":               {args: []string{"--node-id=" + strings.Repeat("x", 65)}, want: `--node-id: "` + strings.Repeat("x", 65) + `" is longer than 64 characters or has others than letters, digits, '.', '_' and '-'`},
+		"no file":            {args: []string{"--config=/nowhere"}, want: "--config: open /nowhere: no such file or directory"},
+		"keys":               {file: "# hi\nlisten: :1\npings: 1\nengine: [auto, [b]]\n", want: "--config: FILE:3: no such setting: pings\n--config: FILE:4: engine: neither a plain value nor a list of them"},
+		"nested":             {file: "listen:\n  a: 1\n", want: "--config: FILE:1: listen: neither a plain value nor a list of them"},
+		"key without value":  {file: "listen:\n", want: "--config: FILE:1: listen: neither a plain value nor a list of them"},
+		"key in two parts":   {file: "engine: auto\n---\nengine: loops\n", want: "--config: FILE:3: engine is set twice"},
+		"file is a list":     {file: "- a\n", want: "--config: FILE: not a mapping of settings"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			want := c.want
+			if c.file != "" {
+				path := file(t, c.file)
+				c.args = append(c.args, "--config", path)
+				want = strings.ReplaceAll(want, "FILE", path)
+			}
 			_, _, err := read(t, c.args, c.environ...)
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			for _, want := range c.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q is not in\n%v", want, err)
-				}
+			if diff := cmp.Diff(want, err.Error()); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
 }
 
-func TestBounds(t *testing.T) {
+// What the YAML parser says of a file that is no YAML is its own affair; that it is refused is ours.
+func TestFileThatIsNoYAML(t *testing.T) {
+	for _, text := range []string{"a: [", "engine: auto\nengine: loops\n", "\tlisten: x", "a: 'x"} {
+		path := file(t, text)
+		if _, _, err := read(t, []string{"--config", path}); err == nil || !strings.HasPrefix(err.Error(), "--config: "+path+": ") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// Kubernetes tells every container where the Services are, and one may be called as we are.
+func TestServiceLinksAreNoSettings(t *testing.T) {
+	cfg, _, err := read(t, nil,
+		"REALTIME_SERVICE_HOST=10.0.0.1", "REALTIME_SERVICE_PORT=80", "REALTIME_SERVICE_PORT_GRPC=90", "REALTIME_PORT=tcp://10.0.0.1:80",
+		"REALTIME_PORT_80_TCP=tcp://10.0.0.1:80", "REALTIME_PORT_80_TCP_PROTO=tcp", "REALTIME_PORT_80_TCP_PORT=80",
+		"REALTIME_PORT_80_TCP_ADDR=10.0.0.1", "REALTIME_SVC_SERVICE_HOST=10.0.0.1")
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(DefaultConfig(), cfg); diff != "" {
+		t.Error(diff)
+	}
 	for _, s := range settings(&Config{}) {
+		if serviceLink.MatchString(envName(s.name)) {
+			t.Errorf("%s cannot be told from a service link", envName(s.name))
+		}
+	}
+}
+
+// A list is what it says in each source, and may be empty.
+func TestLists(t *testing.T) {
+	for name, got := range map[string]struct {
+		args    []string
+		environ []string
+	}{
+		"flag":             {args: []string{"--keep-headers=a,b"}},
+		"flag twice":       {args: []string{"--keep-headers=a", "--keep-headers=b"}},
+		"environment":      {environ: []string{"REALTIME_KEEP_HEADERS=a,b"}},
+		"file":             {args: []string{"--config", file(t, "keep-headers: [a, b]")}},
+		"file, lines":      {args: []string{"--config", file(t, "keep-headers:\n  - a\n  - b\n")}},
+		"file, with comma": {args: []string{"--config", file(t, "keep-headers: a,b")}},
+	} {
+		cfg, _, err := read(t, got.args, got.environ...)
+		if err != nil || strings.Join(cfg.KeepHeaders, " ") != "a b" {
+			t.Errorf("%s: %q, %v", name, cfg.KeepHeaders, err)
+		}
+	}
+	for _, args := range [][]string{{"--keep-headers="}, {"--config", file(t, "keep-headers: []")}} {
+		if cfg, _, err := read(t, args); err != nil || len(cfg.KeepHeaders) != 0 {
+			t.Errorf("%q: %q, %v", args, cfg.KeepHeaders, err)
+		}
+	}
+}
+
+// Settings stand before or after the command, or without one.
+func TestCommandAndSettings(t *testing.T) {
+	for _, args := range [][]string{{"--engine=loops"}, {"serve", "--engine=loops"}, {"--engine=loops", "serve"}, {"--engine", "loops", "serve"}} {
+		if cfg, _, err := read(t, args); err != nil || cfg.Engine != "loops" {
+			t.Errorf("%q: %q, %v", args, cfg.Engine, err)
+		}
+	}
+	for _, args := range [][]string{{"--no-serve-client"}, {"--serve-client=false"}, {"--no-serve-client", "serve"}} {
+		if cfg, _, err := read(t, args, "REALTIME_SERVE_CLIENT=true"); err != nil || cfg.ServeClient {
+			t.Errorf("%q: %v, %v", args, cfg.ServeClient, err)
+		}
+	}
+}
+
+// The file's path can come from the environment, and the command line wins.
+func TestWhichFile(t *testing.T) {
+	one, two := file(t, "node-id: one"), file(t, "node-id: two")
+	for _, c := range []struct {
+		args, environ []string
+		want          string
+	}{
+		{nil, nil, ""},
+		{[]string{"--config=" + one}, nil, "one"},
+		{[]string{"--config", one}, []string{"REALTIME_CONFIG=/nowhere"}, "one"},
+		{[]string{"serve", "--config", one}, []string{"REALTIME_CONFIG=" + two}, "one"},
+		{nil, []string{"REALTIME_CONFIG=" + two}, "two"},
+		{nil, []string{"REALTIME_CONFIG="}, ""},
+	} {
+		if cfg, _, err := read(t, c.args, c.environ...); err != nil || cfg.NodeID != c.want {
+			t.Errorf("%q %q: %q, %v", c.args, c.environ, cfg.NodeID, err)
+		}
+	}
+	if _, _, err := read(t, []string{"--config=" + file(t, "config: "+one)}); err == nil || !strings.Contains(err.Error(), "no such setting: config") {
+		t.Errorf("a file that names a file: %v", err)
+	}
+}
+
+// Whatever the file holds, it is a configuration that passes its checks or an error that names the file or a flag.
+func FuzzFile(f *testing.F) {
+	for _, text := range []string{"", "listen: :1\nnamespaces: [/, /a]\n", "- a", "a: &x 1\nb: *x", "engine: |\n  auto\n", "? engine\n: auto\n", "<<: {engine: auto}"} {
+		f.Add(text)
+	}
+	path := filepath.Join(f.TempDir(), "config.yaml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, _, err := read(t, []string{"--config", path})
+		if err == nil {
+			err = cfg.Validate()
+		} else if strings.Contains(err.Error(), "--") {
+			err = nil
+		}
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}
+
+// Every bound is accepted, and what lies beyond it is not.
+func TestBounds(t *testing.T) {
+	for _, s := range settings(new(Config)) {
 		if s.min == "" {
 			continue
 		}
-		for _, text := range []string{s.min, s.max} {
-			args := []string{"--connect-timeout=10m", "--" + s.name + "=" + text}
-			if s.name == "connect-timeout" {
-				args = []string{"--admission-timeout=10ms", args[1]}
+		low, high := parseNumber(s.value.Type(), s.min), parseNumber(s.value.Type(), s.max)
+		for n, ok := range map[int64]bool{low - 1: false, low: true, high: true, high + 1: false} {
+			cfg := DefaultConfig()
+			for _, other := range settings(&cfg) {
+				if other.name == s.name {
+					other.value.SetInt(n)
+					if err := other.check(); (err == nil) != ok {
+						t.Errorf("--%s=%v: %v", s.name, other.value.Interface(), err)
+					}
+				}
 			}
-			if _, _, err := read(t, args); err != nil {
-				t.Errorf("--%s=%s: %v", s.name, text, err)
+		}
+		if low >= high {
+			t.Errorf("--%s: from %s to %s", s.name, s.min, s.max)
+		}
+	}
+}
+
+// What the configuration accepts, the parts accept: an end of a range is no trap at start.
+func TestBoundsSuitTheParts(t *testing.T) {
+	for _, edit := range []func(s setting) string{
+		func(s setting) string { return s.min },
+		func(s setting) string { return s.max },
+	} {
+		cfg := onPortsOfTheirOwn()
+		for _, s := range settings(&cfg) {
+			if text := edit(s); text != "" {
+				s.value.SetInt(parseNumber(s.value.Type(), text))
 			}
+		}
+		p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if err := p.edge.Shutdown(t.Context()); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -188,10 +350,10 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
-// --help shows every setting with its default, under its chapter.
+// --help shows every setting with its default, under its chapter, wherever it is asked for.
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"serve", "--help"}} {
-		_, out, err := read(t, args)
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"serve", "--help"}, {"--listen=x", "--help"}} {
+		_, out, err := read(t, args, "REALTIME_NONSENSE=1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,24 +370,28 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func TestReferenceIsUpToDate(t *testing.T) {
-	const path = "../../docs/configuration.md"
-	var want bytes.Buffer
-	if err := writeReference(&want); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"version"}} {
+		_, out, err := read(t, args)
+		if err != nil || !strings.HasPrefix(out, "realtime-svc "+version+" go") || strings.Count(out, "\n") != 1 {
+			t.Errorf("%q: %q, %v", args, out, err)
 		}
-		return
 	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// C1: no setting is without what makes it a setting.
+func TestC1EverySettingIsDescribed(t *testing.T) {
+	chapters := make(map[string]bool)
+	for _, g := range groups {
+		chapters[g.key] = true
 	}
-	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
-		t.Errorf("docs/configuration.md is not what Config says; run make generate:\n%s", diff)
+	for _, s := range settings(&Config{}) {
+		if !chapters[s.group] || !strings.HasSuffix(s.help, ".") || (s.min == "") != (s.max == "") {
+			t.Errorf("--%s: group %q, help %q, from %q to %q", s.name, s.group, s.help, s.min, s.max)
+		}
+		if kind := s.value.Kind(); (kind == reflect.Int || kind == reflect.Int64) && s.min == "" {
+			t.Errorf("--%s has no bounds", s.name)
+		}
 	}
 }
 

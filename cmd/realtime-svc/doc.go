@@ -1,6 +1,6 @@
 // Command realtime-svc serves Socket.IO to browsers and gRPC to services.
 //
-// This package only wires: it reads the configuration (config.go, sources.go), builds the parts in one place (process.go)
+// This package only wires: it reads the configuration (config.go, validate.go, sources.go, file.go), builds the parts in one place (process.go)
 // and turns signals into an orderly end (run.go). It is the only package that knows both the edge and the control plane.
 //
 // # Invariants
@@ -13,6 +13,9 @@
 //
 // # Exit codes
 //
-// 0 after an orderly end, 1 when the service could not start, failed while running or did not end within its grace period,
-// 2 when the command line, the environment or the configuration file is wrong.
+// 0 after an orderly end, even if the grace period had to cut off somebody who held it up; 1 when the service could not
+// start, failed while running, or was ended at once by a second signal; 2 when the command line, the environment or the
+// configuration file is wrong.
 package main
+
+//go:generate go test -run ^Test(Reference|Help)IsUpToDate$ -update .

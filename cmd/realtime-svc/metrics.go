@@ -6,17 +6,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
 // newRegistry makes a registry with what every Go process tells of itself.
-func newRegistry() *prometheus.Registry {
+func newRegistry(node string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "realtime_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version(), "client_version": wsedge.ClientVersion()},
+		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version(), "client_version": wsedge.ClientVersion(), "node": node},
 	})
 	build.Set(1)
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
@@ -26,13 +27,10 @@ func newRegistry() *prometheus.Registry {
 // collector reads the parts' counters when it is scraped, so that counting costs them an addition and no more. Labels
 // are from closed sets.
 type collector struct {
+	hub       *rooms.Hub
 	edge      func() wsedge.Stats
 	feed      func() feed.Stats
 	admission func() service.AdmissionStats
-}
-
-func newCollector(edge func() wsedge.Stats, feed func() feed.Stats, admission func() service.AdmissionStats) *collector {
-	return &collector{edge, feed, admission}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -41,25 +39,31 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descSessions       = desc("sessions", "Live Engine.IO sessions.")
-	descSessionsOpened = desc("sessions_opened_total", "Engine.IO sessions by the transport they began with.", "transport")
+	descSessionsOpened = desc("sessions_opened_total", "Engine.IO sessions by the transport that they began with.", "transport")
 	descSessionsClosed = desc("sessions_closed_total", "Engine.IO sessions that ended, by reason.", "reason")
-	descUpgrades       = desc("upgrades_total", "Sessions that went from polling to WebSocket.")
+	descUpgrades       = desc("session_upgrades_total", "Sessions that went from polling to WebSocket.")
 	descRefused        = desc("requests_refused_total", "Engine.IO requests that were refused, by error.", "error")
+	descSockets        = desc("sockets", "Connected sockets by namespace.", "namespace")
 	descConnected      = desc("sockets_connected_total", "Sockets that connected to a namespace.")
 	descDisconnected   = desc("sockets_disconnected_total", "Sockets that were disconnected, by reason.", "reason")
-	descConnects       = desc("connects_refused_total", "Connections to a namespace that were refused.", "reason")
+	descConnects       = desc("connects_refused_total", "Connections to a namespace that were refused, by who refused.", "by")
+	descNoConnect      = desc("connect_timeouts_total", "Sessions closed because their client joined no namespace in time.")
 	descMessages       = desc("messages_received_total", "Engine.IO messages from clients.")
 	descEvents         = desc("events_received_total", "Events from clients.")
-	descVolatile       = desc("volatile_dropped_total", "Volatile messages dropped as their client was not writable.")
+	descVolatile       = desc("volatile_dropped_total", "Volatile messages dropped because their client was not writable.")
 	descOverflows      = desc("outbox_overflows_total", "Sessions closed because their client did not keep up.")
 	descBroken         = desc("protocol_violations_total", "Sessions closed for what their client sent.", "kind")
-	descAcks           = desc("acks_dropped_total", "Acknowledgements given up at the bound, by direction.", "direction")
-	descPanics         = desc("panics_total", "Handlers that panicked; each is a bug.")
-	descWatchers       = desc("watchers", "Attached watchers.")
-	descWatched        = desc("watch_events_total", "Events put into watchers' queues, and lost by slow ones.", "outcome")
-	descAttached       = desc("admission_services", "Attached admission services.")
-	descOpen           = desc("admission_questions", "Admission questions that are open.")
-	descAdmission      = desc("admission_total", "Admission questions by what became of them.", "outcome")
+	descAcks           = desc("acks_dropped_total", "Acknowledgements given up at --max-pending-acks, by who would have answered.", "by")
+	descPanics         = desc("panics_total", "Handlers of the edge that panicked; each is a bug.")
+
+	descWatchers = desc("watchers", "Attached watchers.")
+	descWatched  = desc("watch_events_total", "Events for watchers: put into their queues, or missed by slow ones.", "outcome")
+
+	descAttached  = desc("admission_services", "Attached admission services.")
+	descOpen      = desc("admission_questions_open", "Admission questions that nobody has answered yet.")
+	descQuestions = desc("admission_questions_total", "Admission questions by what became of them.", "outcome")
+	descHandedOn  = desc("admission_handed_on_total", "Open admission questions taken over from a service that left.")
+	descIgnored   = desc("admission_answers_ignored_total", "Answers to admission questions that were no longer open.")
 )
 
 // Describe implements prometheus.Collector.
@@ -67,49 +71,58 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeBy
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	count := func(d *prometheus.Desc, n uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
-	}
-	gauge := func(d *prometheus.Desc, n int) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n))
-	}
-	each := func(d *prometheus.Desc, by map[string]uint64) {
-		for label, n := range by {
-			count(d, n, label)
-		}
-	}
-	e := c.edge()
-	gauge(descSessions, e.Sessions)
-	count(descSessionsOpened, e.SessionsPolling, "polling")
-	count(descSessionsOpened, e.SessionsWebSocket, "websocket")
-	each(descSessionsClosed, e.SessionsClosed)
-	count(descUpgrades, e.Upgrades)
-	each(descRefused, e.RequestsRefused)
-	count(descConnected, e.Connected)
-	each(descDisconnected, e.Disconnected)
-	count(descConnects, e.ConnectsRefused, "admission")
-	count(descConnects, e.InvalidNamespaces, "invalid namespace")
-	count(descMessages, e.MessagesReceived)
-	count(descEvents, e.Events)
-	count(descVolatile, e.VolatileDropped)
-	count(descOverflows, e.Overflows)
-	count(descBroken, e.Malformed, "malformed packet")
-	count(descBroken, e.Violations, "rule broken")
-	count(descBroken, e.ConnectTimeouts, "connect timeout")
-	count(descAcks, e.AcksRefused, "to client")
-	count(descAcks, e.AcksExpired, "from client")
-	count(descPanics, e.Panics)
+	c.collectEdge(c.edge(), sink(ch))
+	c.collectServices(c.feed(), c.admission(), sink(ch))
+}
 
-	f := c.feed()
-	gauge(descWatchers, f.Watchers)
-	count(descWatched, f.Queued, "queued")
-	count(descWatched, f.Missed, "missed")
+// sink takes what is counted.
+type sink chan<- prometheus.Metric
 
-	a := c.admission()
-	gauge(descAttached, a.Attached)
-	gauge(descOpen, a.Open)
-	each(descAdmission, map[string]uint64{
+func (s sink) gauge(d *prometheus.Desc, n int, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+}
+
+func (s sink) count(d *prometheus.Desc, n uint64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func (s sink) each(d *prometheus.Desc, by map[string]uint64) {
+	for label, n := range by {
+		s.count(d, n, label)
+	}
+}
+
+func (c *collector) collectEdge(e wsedge.Stats, s sink) {
+	s.gauge(descSessions, e.Sessions)
+	s.each(descSessionsOpened, map[string]uint64{"polling": e.SessionsPolling, "websocket": e.SessionsWebSocket})
+	s.each(descSessionsClosed, e.SessionsClosed)
+	s.count(descUpgrades, e.Upgrades)
+	s.each(descRefused, e.RequestsRefused)
+	for _, n := range c.hub.Namespaces() {
+		s.gauge(descSockets, n.Count(rooms.Target{}), n.Name())
+	}
+	s.count(descConnected, e.Connected)
+	s.each(descDisconnected, e.Disconnected)
+	s.each(descConnects, map[string]uint64{"admission": e.ConnectsRefused, "namespace": e.InvalidNamespaces})
+	s.count(descNoConnect, e.ConnectTimeouts)
+	s.count(descMessages, e.MessagesReceived)
+	s.count(descEvents, e.Events)
+	s.count(descVolatile, e.VolatileDropped)
+	s.count(descOverflows, e.Overflows)
+	s.each(descBroken, map[string]uint64{"packet": e.Malformed, "rule": e.Violations})
+	s.each(descAcks, map[string]uint64{"client": e.AcksRefused, "service": e.AcksExpired})
+	s.count(descPanics, e.Panics)
+}
+
+func (*collector) collectServices(f feed.Stats, a service.AdmissionStats, s sink) {
+	s.gauge(descWatchers, f.Watchers)
+	s.each(descWatched, map[string]uint64{"queued": f.Queued, "missed": f.Missed})
+	s.gauge(descAttached, a.Attached)
+	s.gauge(descOpen, a.Open)
+	s.each(descQuestions, map[string]uint64{
 		"accepted": a.Accepted, "refused": a.Refused, "unattended": a.Unattended,
-		"timed out": a.TimedOut, "overloaded": a.Overloaded, "failed": a.Failed,
+		"timed_out": a.TimedOut, "overloaded": a.Overloaded, "failed": a.Failed,
 	})
+	s.count(descHandedOn, a.HandedOn)
+	s.count(descIgnored, a.Ignored)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type Process struct {
 	admin   *http.Server
 
 	addrs  Addrs      // set by Start
-	failed chan error // what ended a listener before Stop
+	failed chan error // what ended a listener before Stop; has room for all
 	ready  atomic.Bool
 	serves sync.WaitGroup // the goroutines of the listeners
 }
@@ -40,7 +41,8 @@ type Process struct {
 // Addrs is where a started Process listens.
 type Addrs struct{ Edge, GRPC, Admin net.Addr }
 
-// NewProcess builds the parts and opens nothing. cfg must be valid.
+// NewProcess builds the parts and opens nothing. The error is that of a cfg that does not pass [Config.Validate], or of
+// an engine that this system does not have.
 func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 3)}
 	hub, err := rooms.NewHub(cfg.Namespaces...)
@@ -50,27 +52,39 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if p.feed, err = feed.New(feed.Config{QueueBytes: int(cfg.WatchBuffer)}); err != nil {
 		return nil, fmt.Errorf("--watch-buffer: %w", err)
 	}
-	p.service, err = service.New(service.Config{
-		Hub: hub, Feed: p.feed, NodeID: cfg.NodeID, Logger: logger,
-		Admission: service.AdmissionConfig{Policy: service.Policy(cfg.AdmissionPolicy), Timeout: cfg.AdmissionTimeout},
-	})
-	if err != nil {
+	if p.service, err = service.New(p.serviceConfig(hub)); err != nil {
 		return nil, err
 	}
-	registry := newRegistry()
+	registry := newRegistry(cfg.NodeID)
 	if p.grpc, err = service.NewServer(p.service, service.ServerConfig{Registerer: registry}); err != nil {
 		return nil, err
 	}
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--engine=%s: %w", cfg.Engine, err)
 	}
-	registry.MustRegister(newCollector(p.edge.Stats, p.feed.Stats, p.service.Admissions().Stats))
-	p.admin = newAdmin(registry, p.ready.Load)
+	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.service.Admissions().Stats})
+	p.admin = newAdmin(registry, p.ready.Load, logger)
 	return p, nil
+}
+
+// serviceConfig leaves NodeID to chance: tokens must tell this process from the one before a restart, which had the
+// same --node-id.
+func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
+	return service.Config{
+		Hub: hub, Feed: p.feed, Logger: p.logger,
+		Admission: service.AdmissionConfig{
+			Policy:  service.Policy(p.cfg.AdmissionPolicy),
+			Timeout: p.cfg.AdmissionTimeout,
+		},
+	}
 }
 
 func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 	cfg := p.cfg
+	keep := make([]string, len(cfg.KeepHeaders))
+	for i, name := range cfg.KeepHeaders {
+		keep[i] = strings.ToLower(name)
+	}
 	return wsedge.Config{
 		Hub:             hub,
 		Observer:        p.feed,
@@ -85,7 +99,7 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		MaxPayload:      int(cfg.MaxPayload),
 		MaxOutbox:       int(cfg.MaxOutbox),
 		MaxPendingAcks:  cfg.MaxPendingAcks,
-		KeepHeaders:     cfg.KeepHeaders,
+		KeepHeaders:     keep,
 		HeadTimeout:     cfg.HeadTimeout,
 		MaxPendingHeads: cfg.MaxPendingHeads,
 		DisableClient:   !cfg.ServeClient,
@@ -95,42 +109,45 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 	}
 }
 
-// Start opens the three listeners and serves them. On an error nothing stays open and the Process cannot be used any more.
+// Start opens the three listeners and serves them. The error names the flag of the first that cannot be opened; then
+// nothing stays open and the Process cannot be used any more.
 func (p *Process) Start(ctx context.Context) error {
-	var opened []net.Listener
-	listen := func(flag, address string) (net.Listener, error) {
-		// Sessions are watched by their own heartbeats, gRPC by HTTP/2's.
-		l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", address)
-		if err != nil {
-			return nil, fmt.Errorf("--%s: %w", flag, err)
-		}
-		opened = append(opened, l)
-		return l, nil
+	listeners := [...]struct {
+		flag, address string
+		at            *net.Addr
+		serve         func(net.Listener) error
+	}{
+		{"listen", p.cfg.Listen, &p.addrs.Edge, p.edge.Serve},
+		{"grpc-listen", p.cfg.GRPCListen, &p.addrs.GRPC, p.grpc.Serve},
+		{"admin-listen", p.cfg.AdminListen, &p.addrs.Admin, p.admin.Serve},
 	}
-	edge, err1 := listen("listen", p.cfg.Listen)
-	control, err2 := listen("grpc-listen", p.cfg.GRPCListen)
-	admin, err3 := listen("admin-listen", p.cfg.AdminListen)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		for _, l := range opened {
-			_ = l.Close()
+	// Sessions are watched by their own heartbeats, gRPC by HTTP/2's: TCP's would only cost timers.
+	config := net.ListenConfig{KeepAlive: -1}
+	var opened [len(listeners)]net.Listener
+	for i, l := range listeners {
+		var err error
+		if opened[i], err = config.Listen(ctx, "tcp", l.address); err != nil {
+			for _, earlier := range opened[:i] {
+				_ = earlier.Close()
+			}
+			_ = p.edge.Shutdown(ctx) // it has nothing to wait for
+			return fmt.Errorf("--%s: %w", l.flag, err)
 		}
-		return errors.Join(err, p.edge.Shutdown(ctx))
+		*l.at = opened[i].Addr()
 	}
-	p.addrs = Addrs{Edge: edge.Addr(), GRPC: control.Addr(), Admin: admin.Addr()}
-	p.serve("edge", func() error { return p.edge.Serve(edge) })
-	p.serve("grpc", func() error { return p.grpc.Serve(control) })
-	p.serve("admin", func() error { return p.admin.Serve(admin) })
+	for i, l := range listeners {
+		p.serves.Go(func() { p.serve(l.flag, l.serve, opened[i]) })
+	}
 	p.ready.Store(true)
 	return nil
 }
 
-// serve runs one listener on a goroutine of its own until Stop.
-func (p *Process) serve(name string, serve func() error) {
-	p.serves.Go(func() {
-		if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
-			p.failed <- fmt.Errorf("%s listener: %w", name, err)
-		}
-	})
+// serve runs one listener until Stop, or until it fails.
+func (p *Process) serve(flag string, serve func(net.Listener) error, l net.Listener) {
+	err := serve(l)
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+		p.failed <- fmt.Errorf("--%s: %w", flag, err)
+	}
 }
 
 // Addrs tells where the Process listens, after Start.
@@ -140,11 +157,12 @@ func (p *Process) Addrs() Addrs { return p.addrs }
 func (p *Process) Failed() <-chan error { return p.failed }
 
 // Stop ends everything in the reverse order of Start: readiness first, then the edge, so that the streams still tell
-// of its disconnects, then gRPC, and last what tells of health and metrics. When ctx ends first, what is left is cut
-// off and ctx's error returned.
+// of its disconnects, then gRPC, and last what tells of health and metrics. Each part may take three quarters of the
+// time that ctx leaves, so that the next has some; what is not done by then is cut off, and the error wraps the
+// context's.
 func (p *Process) Stop(ctx context.Context) error {
 	p.ready.Store(false)
-	var errs []error
+	p.service.Drain()
 	cleanups := []struct {
 		name string
 		do   func(context.Context) error
@@ -152,24 +170,35 @@ func (p *Process) Stop(ctx context.Context) error {
 		{"admin", p.stopAdmin},
 		{"grpc", p.stopGRPC},
 		{"edge", p.edge.Shutdown},
-		{"health", func(context.Context) error { p.service.Drain(); return nil }},
 	}
+	var errs []error
 	for _, c := range slices.Backward(cleanups) {
 		began := time.Now()
-		if err := c.do(ctx); err != nil {
+		part, cancel := mostOf(ctx)
+		if err := c.do(part); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
 		}
-		p.logger.Debug("stopped", "part", c.name, "took", time.Since(began))
+		cancel()
+		p.logger.Debug("stopped a part", "part", c.name, "took", time.Since(began))
 	}
 	p.serves.Wait()
 	return errors.Join(errs...)
+}
+
+// mostOf returns a context that ends when three quarters of the time that ctx leaves have passed.
+func mostOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)*3/4)
 }
 
 // stopGRPC ends the streams with a reason and waits for the calls; at the end of ctx it cuts them off.
 func (p *Process) stopGRPC(ctx context.Context) error {
 	p.service.Shutdown()
 	done := make(chan struct{})
-	go func() {
+	go func() { // ends with GracefulStop, which Stop ends
 		defer close(done)
 		p.grpc.GracefulStop()
 	}()

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,12 +27,10 @@ import (
 	realtime "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 )
 
-// runEnv makes the test binary the program itself, with the arguments that the variable holds, one a line.
-const runEnv = "REALTIME_TEST_RUN"
-
 func TestMain(m *testing.M) {
 	if args, ok := os.LookupEnv(runEnv); ok {
-		os.Args = append(os.Args[:1], strings.Fields(args)...)
+		_ = os.Unsetenv(runEnv)
+		os.Args = append(os.Args[:1], strings.Split(args, "\n")...)
 		main()
 	}
 	goleak.VerifyTestMain(m)
@@ -130,7 +129,7 @@ func TestWholeProcess(t *testing.T) {
 	}
 	_, metrics := fetch(t, p.Addrs().Admin, "/metrics")
 	for _, want := range []string{
-		"realtime_sessions 1\n", `realtime_sessions_opened_total{transport="polling"} 1`, "realtime_build_info{", "go_goroutines ",
+		"realtime_sessions 1\n", `realtime_sockets{namespace="/"} 0`, `realtime_sessions_opened_total{transport="polling"} 1`, "realtime_build_info{", "go_goroutines ",
 		"process_open_fds ", `grpc_code="InvalidArgument",grpc_method="Emit"`, `realtime_sockets_disconnected_total{reason="ping timeout"} 0`,
 	} {
 		if !strings.Contains(metrics, want) {
@@ -151,6 +150,16 @@ func violated(err error) (fields []string) {
 	return fields
 }
 
+// reason returns the reason that a status names.
+func reason(err error) string {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
+		}
+	}
+	return ""
+}
+
 func reflected(t *testing.T, conn *grpc.ClientConn) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -169,9 +178,42 @@ func reflected(t *testing.T, conn *grpc.ClientConn) string {
 	return list.GetListServicesResponse().String()
 }
 
-// C4: readiness goes first and metrics last; streams end with a reason.
+// largeFile makes a folder with a file that is larger than what a connection buffers.
+func largeFile(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(1<<28), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// hold asks for the large file and reads no more than the first line of the answer, so that the answer goes on until
+// the returned function or the end of the test.
+func hold(t *testing.T, address string) (release func()) {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release = func() { _ = c.Close() }
+	t.Cleanup(release)
+	if _, err := io.WriteString(c, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReaderSize(c, 16).ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return release
+}
+
+// C4: readiness and gRPC health go first, and who asks is told until the end; streams end with a reason.
 func TestC4Stop(t *testing.T) {
-	p := start(t)
+	p := start(t, func(c *Config) { c.WebRoot = largeFile(t) })
 	conn := dial(t, p)
 	watch, err := realtime.NewEventServiceClient(conn).Watch(t.Context(), &realtime.WatchRequest{})
 	if err != nil {
@@ -180,29 +222,45 @@ func TestC4Stop(t *testing.T) {
 	if first, err := watch.Recv(); err != nil || first.GetOpened() == nil {
 		t.Fatalf("%v, %v", first, err)
 	}
-	edge, admin := p.Addrs().Edge.String(), p.Addrs().Admin
-	if code, _ := fetch(t, admin, "/readyz"); code != http.StatusOK {
-		t.Errorf("not ready before: %d", code)
+	health, err := grpc_health_v1.NewHealthClient(conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	p.ready.Store(false)
-	if code, _ := fetch(t, admin, "/readyz"); code != http.StatusServiceUnavailable {
-		t.Errorf("ready after: %d", code)
+	if now, err := health.Recv(); err != nil || now.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Fatalf("%v, %v", now, err)
 	}
-	stopped(t, p)
-	_, err = watch.Recv()
-	var info *errdetails.ErrorInfo
-	for _, d := range status.Convert(err).Details() {
-		if i, ok := d.(*errdetails.ErrorInfo); ok {
-			info = i
+	addrs := p.Addrs()
+	release := hold(t, addrs.Edge.String())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		stopped(t, p)
+	}()
+
+	if now, err := health.Recv(); err != nil || now.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health at the beginning of the end: %v, %v", now, err)
+	}
+	for path, want := range map[string]int{"/readyz": 503, "/healthz": 200, "/metrics": 200} {
+		if code, _ := fetch(t, addrs.Admin, path); code != want {
+			t.Errorf("%s while stopping: %d", path, code)
 		}
 	}
-	if status.Code(err) != codes.Unavailable || info.GetReason() != "SHUTTING_DOWN" {
-		t.Errorf("the stream ended with %v, %v", err, info)
+	select {
+	case <-done:
+		t.Error("Stop did not wait for an answer that was being sent")
+	default:
 	}
-	for _, address := range []string{edge, admin.String(), p.Addrs().GRPC.String()} {
-		if c, err := net.Dial("tcp", address); err == nil {
+	release()
+	<-done
+
+	_, err = watch.Recv()
+	if status.Code(err) != codes.Unavailable || reason(err) != "SHUTTING_DOWN" {
+		t.Errorf("the stream ended with %v", err)
+	}
+	for _, at := range []net.Addr{addrs.Edge, addrs.Admin, addrs.GRPC} {
+		if c, err := net.Dial("tcp", at.String()); err == nil {
 			_ = c.Close()
-			t.Errorf("%s is still open", address)
+			t.Errorf("%s is still open", at)
 		}
 	}
 }
@@ -214,56 +272,72 @@ func TestC3FailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	cfg := onPortsOfTheirOwn()
-	cfg.GRPCListen = taken.Addr().String()
-	p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = p.Start(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "--grpc-listen: ") || !strings.Contains(err.Error(), "address already in use") {
-		t.Errorf("started on a port that is taken: %v", err)
+	for flag, edit := range map[string]func(*Config){
+		"--listen":       func(c *Config) { c.Listen = taken.Addr().String() },
+		"--grpc-listen":  func(c *Config) { c.GRPCListen = taken.Addr().String() },
+		"--admin-listen": func(c *Config) { c.AdminListen = taken.Addr().String() },
+	} {
+		cfg := onPortsOfTheirOwn()
+		edit(&cfg)
+		p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Start(t.Context())
+		if err == nil || !strings.HasPrefix(err.Error(), flag+": ") || !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("started on a port that is taken: %v", err)
+		}
+		for _, at := range []net.Addr{p.addrs.Edge, p.addrs.GRPC} {
+			if at == nil {
+				continue
+			}
+			if c, err := net.Dial("tcp", at.String()); err == nil {
+				_ = c.Close()
+				t.Errorf("%s: %s is still open", flag, at)
+			}
+		}
 	}
 }
 
+// The end of Stop's context ends what does not end by itself.
 func TestStopIsCutShortByItsContext(t *testing.T) {
-	p := start(t)
-	conn := dial(t, p)
-	admit, err := realtime.NewAdmissionServiceClient(conn).Admit(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := admit.Send(&realtime.AdmitRequest{Message: &realtime.AdmitRequest_Attach{Attach: &realtime.AdmitAttach{}}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admit.Recv(); err != nil {
-		t.Fatal(err)
-	}
+	p := start(t, func(c *Config) { c.WebRoot = largeFile(t) })
+	hold(t, p.Addrs().Edge.String())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := p.Stop(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := p.Stop(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("stop: %v", err)
 	}
 }
 
-func TestWebRoot(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{"index.html": "hello", ".secret": "no", ".git/config": "no"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+// A client that holds the edge up until it is cut off leaves the streams time to end with a reason.
+func TestStopLeavesTimeForTheStreams(t *testing.T) {
+	p := start(t, func(c *Config) { c.WebRoot = largeFile(t) })
+	hold(t, p.Addrs().Edge.String())
+	watch, err := realtime.NewEventServiceClient(dial(t, p)).Watch(t.Context(), &realtime.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	p := start(t, func(c *Config) { c.WebRoot = dir })
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err = p.Stop(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "grpc: ") || ctx.Err() != nil {
+		t.Errorf("stop: %v, of all the time: %v", err, ctx.Err())
+	}
+	if _, err := watch.Recv(); status.Code(err) != codes.Unavailable || reason(err) != "SHUTTING_DOWN" {
+		t.Errorf("the stream ended with %v", err)
+	}
+}
+
+// A listener that ends before Stop is somebody's fault, and is told.
+func TestFailedListenerIsTold(t *testing.T) {
+	p := start(t)
 	defer stopped(t, p)
-	for path, want := range map[string]string{
-		"/": "200 hello", "/.secret": "404 404 page not found\n", "/.git/config": "404 404 page not found\n",
-		"/x/../.secret": "404 404 page not found\n", "/nothing": "404 404 page not found\n",
-	} {
-		if code, body := fetch(t, p.Addrs().Edge, path); fmt.Sprint(code, " ", body) != want {
-			t.Errorf("%s: %d %q", path, code, body)
-		}
+	p.serve("listen", func(net.Listener) error { return net.ErrClosed }, nil)
+	if err := <-p.Failed(); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "--listen: ") {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,7 +36,7 @@ func main() {
 
 // run is the program: it returns its exit code. The first signal begins the orderly end, the second cuts it short.
 func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
-	command, cfg, done, err := src.read()
+	cfg, done, err := src.read()
 	switch {
 	case err != nil:
 		for line := range strings.Lines(err.Error()) {
@@ -43,9 +45,9 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 		return exitUsage
 	case done:
 		return exitOK
-	case command == "version":
-		_, _ = fmt.Fprintln(src.stdout, versionLine())
-		return exitOK
+	}
+	if cfg.NodeID == "" {
+		cfg.NodeID = hostName()
 	}
 	logger := newLogger(cfg, stderr)
 	p, err := NewProcess(cfg, logger)
@@ -60,12 +62,12 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 	select {
 	case s := <-signals:
 		logger.Info("stopping", "signal", s.String(), "grace_period", cfg.GracePeriod)
+		return stop(p, cfg, logger, signals)
 	case err := <-p.Failed():
 		logger.Error("a listener failed", "error", err)
 		stop(p, cfg, logger, signals)
 		return exitFailed
 	}
-	return stop(p, cfg, logger, signals)
 }
 
 // stop ends p within the grace period, or at once at another signal.
@@ -76,11 +78,15 @@ func stop(p *Process, cfg Config, logger *slog.Logger, signals <-chan os.Signal)
 	go func() { stopped <- p.Stop(ctx) }()
 	select {
 	case err := <-stopped:
-		if err != nil {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			logger.Warn("stopped; those who held on were cut off", "error", err)
+		case err != nil:
 			logger.Error("stopped, not all in order", "error", err)
 			return exitFailed
+		default:
+			logger.Info("stopped")
 		}
-		logger.Info("stopped")
 		return exitOK
 	case s := <-signals:
 		logger.Error("stopped at once", "signal", s.String())
@@ -114,10 +120,15 @@ func newLogger(cfg Config, w io.Writer) *slog.Logger {
 	if cfg.LogFormat == "json" {
 		h = slog.NewJSONHandler(w, options)
 	}
-	if cfg.NodeID != "" {
-		h = h.WithAttrs([]slog.Attr{slog.String("node", cfg.NodeID)})
+	return slog.New(h).With("node", cfg.NodeID)
+}
+
+// hostName names this process where the configuration does not.
+func hostName() string {
+	if name, err := os.Hostname(); err == nil && name != "" && nodeShape.MatchString(name) {
+		return name
 	}
-	return slog.New(h)
+	return rand.Text()
 }
 
 // announce logs where everything is, and what somebody should know before trouble comes.
@@ -130,7 +141,7 @@ func announce(logger *slog.Logger, cfg Config, at Addrs) {
 			"grpc_listen", at.GRPC.String())
 	}
 	if cfg.ServeClient && wsedge.ClientVersion() == "" {
-		logger.Warn("this build carries no Socket.IO client: pages must load it from elsewhere, or run make build with npm installed")
+		logger.Warn("this build carries no Socket.IO client: pages must load it from elsewhere (make build with npm installed puts it in)")
 	}
 }
 

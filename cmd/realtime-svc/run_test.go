@@ -7,24 +7,30 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
+
+// runEnv makes the test binary the program itself, with the arguments that the variable holds, one a line.
+const runEnv = "RUN_AS_REALTIME_SVC"
 
 // program is the program in a process of its own.
 type program struct {
 	t   *testing.T
 	cmd *exec.Cmd
 	log *bufio.Scanner
-	all bytes.Buffer
+	all bytes.Buffer // what the log has said until now
 }
 
-func launch(t *testing.T, args string) *program {
+func launch(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(os.Args[0])}
-	p.cmd.Env = append(os.Environ(), runEnv+"="+args)
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, envPrefix) })
+	// Without the second, the race detector sleeps for a second at the end.
+	p.cmd.Env = append(p.cmd.Env, runEnv+"="+strings.Join(args, "\n"), "GORACE=atexit_sleep_ms=0")
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +41,15 @@ func launch(t *testing.T, args string) *program {
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	return p
+}
+
+// launchOnAnyPorts starts the service on the engine that is tested and waits until it says that it has started.
+func launchOnAnyPorts(t *testing.T, args ...string) (p *program, started string) {
+	t.Helper()
+	p = launch(t, append([]string{
+		"--listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--engine=" + onPortsOfTheirOwn().Engine,
+	}, args...)...)
+	return p, p.line("started")
 }
 
 // line waits for a log line with the text.
@@ -49,6 +64,13 @@ func (p *program) line(text string) string {
 	return ""
 }
 
+func (p *program) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // exit waits for the end and returns the exit code.
 func (p *program) exit() int {
 	p.t.Helper()
@@ -58,18 +80,15 @@ func (p *program) exit() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-const anyPorts = "--listen=127.0.0.1:0 --grpc-listen=127.0.0.1:0 --admin-listen=127.0.0.1:0 "
-
-func TestSIGTERMEndsInOrder(t *testing.T) {
+func TestSignalsEndInOrder(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		p := launch(t, anyPorts+"--log-format=json")
-		started := p.line(`"msg":"started"`)
-		if !strings.Contains(started, `"grpc_listen":"127.0.0.1:`) {
-			t.Errorf("it does not say where gRPC listens: %s", started)
+		p, started := launchOnAnyPorts(t, "--log-format=json", "--node-id=n1")
+		for _, want := range []string{`"listen":"127.0.0.1:`, `"grpc_listen":"127.0.0.1:`, `"admin_listen":"127.0.0.1:`, `"open_files_limit":`, `"node":"n1"`} {
+			if !strings.Contains(started, want) {
+				t.Errorf("it does not say %s: %s", want, started)
+			}
 		}
-		if err := p.cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
+		p.signal(s)
 		if code := p.exit(); code != exitOK {
 			t.Errorf("exit code %d after %v\n%s", code, s, p.all.String())
 		}
@@ -79,28 +98,37 @@ func TestSIGTERMEndsInOrder(t *testing.T) {
 	}
 }
 
-// A client that holds on does not keep the process beyond its grace period, and a second signal ends it at once.
+// held starts the service with somebody who keeps its end from coming: who asks for a large file and does not read it.
+func held(t *testing.T, args ...string) *program {
+	t.Helper()
+	p, started := launchOnAnyPorts(t, append(args, "--web-root="+largeFile(t))...)
+	address := regexp.MustCompile(` listen=(\S+)`).FindStringSubmatch(started)
+	if address == nil {
+		t.Fatal(started)
+	}
+	hold(t, address[1])
+	return p
+}
+
 func TestSecondSignalEndsAtOnce(t *testing.T) {
-	p := launch(t, anyPorts+"--grace-period=1h")
-	started := p.line("started")
-	_, rest, _ := strings.Cut(started, " listen=")
-	address, _, _ := strings.Cut(rest, " ")
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	// A request whose body never comes holds net/http's shutdown up.
-	_, _ = io.WriteString(c, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	p := held(t, "--grace-period=1h")
+	p.signal(syscall.SIGTERM)
 	p.line("stopping")
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	if code := p.exit(); code != exitFailed && code != exitOK {
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitFailed || !strings.Contains(p.all.String(), "stopped at once") {
 		t.Errorf("exit code %d\n%s", code, p.all.String())
+	}
+}
+
+// Somebody who does not read is cut off within the grace period; that is no failure.
+func TestClientsThatHoldOnAreCutOff(t *testing.T) {
+	for _, period := range []string{"0s", "100ms"} {
+		p := held(t, "--grace-period="+period)
+		p.signal(syscall.SIGTERM)
+		code := p.exit()
+		if said := p.all.String(); code != exitOK || !strings.Contains(said, "level=WARN") || !strings.Contains(said, "were cut off") {
+			t.Errorf("%s: exit code %d\n%s", period, code, said)
+		}
 	}
 }
 
@@ -110,29 +138,61 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	for args, want := range map[string]struct {
+	for _, c := range []struct {
+		args []string
 		code int
-		says string
+		says string // of a line each
 	}{
-		"version":                       {exitOK, ""},
-		"--help":                        {exitOK, ""},
-		"--nonsense":                    {exitUsage, "realtime-svc: unknown flag --nonsense"},
-		"--engine=x --ping-interval=0s": {exitUsage, "realtime-svc: --ping-interval"},
-		"nonsense":                      {exitUsage, "unexpected argument nonsense"},
-		"--admin-listen=" + taken.Addr().String() + " --listen=127.0.0.1:0 --grpc-listen=127.0.0.1:0": {exitFailed, "--admin-listen: listen tcp"},
+		{[]string{"version"}, exitOK, `^$`},
+		{[]string{"--help"}, exitOK, `^$`},
+		{[]string{"--nonsense"}, exitUsage, `^realtime-svc: unknown flag --nonsense\n$`},
+		{[]string{"nonsense"}, exitUsage, `^realtime-svc: unexpected argument nonsense\n$`},
+		{[]string{"--engine=x", "--ping-interval=0s"}, exitUsage, `^realtime-svc: --ping-interval: [^\n]+\nrealtime-svc: --engine: [^\n]+\n$`},
+		{[]string{"--admin-listen=" + taken.Addr().String(), "--listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0"}, exitFailed,
+			`^[^\n]+ level=ERROR msg="cannot start"[^\n]+ error="--admin-listen: listen tcp [^\n]+ address already in use"\n$`},
 	} {
-		p := launch(t, args)
-		if code := p.exit(); code != want.code || !strings.Contains(p.all.String(), want.says) {
-			t.Errorf("%q: exit code %d, says %q", args, code, p.all.String())
+		p := launch(t, c.args...)
+		if code := p.exit(); code != c.code || !regexp.MustCompile(c.says).MatchString(p.all.String()) {
+			t.Errorf("%q: exit code %d, says %q", c.args, code, p.all.String())
 		}
 	}
 }
 
 func TestWarnings(t *testing.T) {
-	p := launch(t, "--listen=127.0.0.1:0 --grpc-listen=0.0.0.0:0 --admin-listen=127.0.0.1:0")
-	if line := p.line("no authentication"); !strings.Contains(line, "WARN") {
-		t.Error(line)
+	for args, want := range map[string]bool{"--grpc-listen=0.0.0.0:0": true, "--grpc-listen=127.0.0.1:0": false} {
+		p, _ := launchOnAnyPorts(t, args)
+		p.signal(syscall.SIGTERM)
+		p.exit()
+		if said := strings.Contains(p.all.String(), "no authentication"); said != want {
+			t.Errorf("%s: warned %v\n%s", args, said, p.all.String())
+		}
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	p.exit()
+}
+
+func TestLogger(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.NodeID = "n1"
+	for _, c := range []struct{ level, format, want string }{
+		{"info", "text", "level=INFO msg=i node=n1\nlevel=WARN msg=w node=n1\n"},
+		{"warn", "json", `"level":"WARN","msg":"w","node":"n1"}` + "\n"},
+		{"error", "text", ""},
+		{"debug", "text", "level=DEBUG msg=d node=n1\nlevel=INFO msg=i node=n1\nlevel=WARN msg=w node=n1\n"},
+	} {
+		cfg.LogLevel, cfg.LogFormat = c.level, c.format
+		var out bytes.Buffer
+		logger := newLogger(cfg, &out)
+		logger.Debug("d")
+		logger.Info("i")
+		logger.Warn("w")
+		got := regexp.MustCompile(`(?m)^(\{"time":"[^"]+",|time=\S+ )`).ReplaceAllString(out.String(), "")
+		if got != c.want {
+			t.Errorf("%s %s: %q", c.level, c.format, got)
+		}
+	}
+}
+
+func TestHostName(t *testing.T) {
+	if name := hostName(); name == "" || !nodeShape.MatchString(name) {
+		t.Errorf("%q", name)
+	}
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service"
+	"github.com/realtime-svc/realtime-svc/service/feed"
+	"github.com/realtime-svc/realtime-svc/wsedge"
+)
+
+// fixedCollector reports a different number for each thing that is counted.
+func fixedCollector(t *testing.T) *collector {
+	t.Helper()
+	hub, err := rooms.NewHub("/", "/chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &collector{
+		hub: hub,
+		edge: func() wsedge.Stats {
+			return wsedge.Stats{
+				Sessions: 1, SessionsPolling: 2, SessionsWebSocket: 3, Upgrades: 4,
+				SessionsClosed: map[string]uint64{"ping timeout": 5}, RequestsRefused: map[string]uint64{"Bad request": 6},
+				Connected: 7, Disconnected: map[string]uint64{"transport close": 8}, ConnectsRefused: 9, InvalidNamespaces: 10,
+				ConnectTimeouts: 11, MessagesReceived: 12, Events: 13, Malformed: 14, Violations: 15, VolatileDropped: 16,
+				Overflows: 17, AcksRefused: 18, AcksExpired: 19, Panics: 20,
+			}
+		},
+		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
+		admission: func() service.AdmissionStats {
+			return service.AdmissionStats{
+				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33,
+			}
+		},
+	}
+}
+
+func TestCollector(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(fixedCollector(t))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetName() + "=" + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() // one of them is absent
+		}
+	}
+	want := map[string]float64{
+		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
+		"realtime_session_upgrades_total": 4, "realtime_sessions_closed_total reason=ping timeout": 5,
+		"realtime_requests_refused_total error=Bad request": 6, "realtime_sockets namespace=/": 0, "realtime_sockets namespace=/chat": 0,
+		"realtime_sockets_connected_total": 7, "realtime_sockets_disconnected_total reason=transport close": 8,
+		"realtime_connects_refused_total by=admission": 9, "realtime_connects_refused_total by=namespace": 10,
+		"realtime_connect_timeouts_total": 11, "realtime_messages_received_total": 12, "realtime_events_received_total": 13,
+		"realtime_protocol_violations_total kind=packet": 14, "realtime_protocol_violations_total kind=rule": 15,
+		"realtime_volatile_dropped_total": 16, "realtime_outbox_overflows_total": 17,
+		"realtime_acks_dropped_total by=client": 18, "realtime_acks_dropped_total by=service": 19, "realtime_panics_total": 20,
+		"realtime_watchers": 21, "realtime_watch_events_total outcome=queued": 22, "realtime_watch_events_total outcome=missed": 23,
+		"realtime_admission_services": 24, "realtime_admission_questions_open": 25,
+		"realtime_admission_questions_total outcome=accepted": 26, "realtime_admission_questions_total outcome=refused": 27,
+		"realtime_admission_questions_total outcome=unattended": 28, "realtime_admission_questions_total outcome=timed_out": 29,
+		"realtime_admission_questions_total outcome=overloaded": 30, "realtime_admission_questions_total outcome=failed": 31,
+		"realtime_admission_handed_on_total": 32, "realtime_admission_answers_ignored_total": 33,
+	}
+	for name, n := range want {
+		if g, ok := got[name]; !ok || g != n {
+			t.Errorf("%s: %v, %v, want %v", name, g, ok, n)
+		}
+		delete(got, name)
+	}
+	for name := range got {
+		t.Errorf("%s was not expected", name)
+	}
+}
+
+// Names, units and help follow Prometheus' conventions.
+func TestMetricsFollowConventions(t *testing.T) {
+	registry := newRegistry("n1")
+	registry.MustRegister(fixedCollector(t))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
