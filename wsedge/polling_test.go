@@ -332,3 +332,32 @@ func get(t *testing.T, h *harness, name string, header http.Header) (*http.Respo
 	}
 	return resp, body
 }
+
+// The stock client drops what comes in one payload with a close packet: what waits goes out first, the close with the
+// next poll (PROTOCOL 1.8).
+func TestCloseComesAfterWhatWaits(t *testing.T) {
+	h := start(t)
+	p := h.openPolling()
+	p.post("40")
+	id := h.event(rooms.KindConnected).Socket
+	p.get()
+	n := h.namespace("/")
+	n.Emit(rooms.Target{}, &rooms.Message{Event: "a"})
+	m, _ := n.Member(id)
+	m.Disconnect(true)
+	if e := h.event(rooms.KindDisconnected); e.Reason != rooms.ReasonServerDisconnect {
+		t.Error(e.Reason)
+	}
+	if got := p.get(); got != "42[\"a\"]\x1e41" {
+		t.Errorf("first %q", got)
+	}
+	if got := p.get(); got != "1" {
+		t.Errorf("then %q", got)
+	}
+	if status, _ := p.do("GET", p.query(), ""); status != http.StatusBadRequest {
+		t.Errorf("then %d", status)
+	}
+	if s := h.server.Stats(); s.Sessions != 0 {
+		t.Errorf("%d sessions are left", s.Sessions)
+	}
+}

@@ -128,6 +128,12 @@ func (s *Session) park() (answer chan []byte, ok bool) {
 	s.mu.Lock()
 	defer s.unlock()
 	answer = make(chan []byte, 1)
+	if s.machine.Closing() && s.out != nil && !s.out.empty() {
+		// The stock client stops listening at a close packet, before it has
+		// handled what came with it: that goes alone, with the next poll.
+		answer <- s.takePayload(nil)
+		return answer, true
+	}
 	switch a := s.machine.PollArrived(s.now()); {
 	case a == engineio.RefuseBadRequest:
 		return nil, false
