@@ -41,7 +41,14 @@ func (c *counters) disconnected(reason rooms.Reason) {
 // the Server and never fall.
 type Stats struct {
 	// Gauges.
-	Sessions int // live Engine.IO sessions
+	Sessions     int // live Engine.IO sessions
+	PendingHeads int // connections whose request head is being read
+
+	// Accepted connections, and those closed before they had said what they
+	// want: as the oldest of too many, or as their head did not come in time.
+	Accepted     uint64
+	HeadsEvicted uint64
+	HeadsFailed  uint64
 
 	// Sessions, by how they began, and upgrades from polling to WebSocket.
 	SessionsPolling   uint64
@@ -74,9 +81,13 @@ type Stats struct {
 
 // Stats returns a snapshot. The values are not taken at one instant.
 func (s *Server) Stats() Stats {
-	t := s.transport.Stats()
+	t, door := s.transport.Stats(), s.transport.Door()
 	out := Stats{
 		Sessions:          s.transport.Len(),
+		PendingHeads:      door.Pending,
+		Accepted:          door.Accepted,
+		HeadsEvicted:      door.Evicted,
+		HeadsFailed:       door.Failed,
 		SessionsPolling:   t.OpenedPolling.Load(),
 		SessionsWebSocket: t.OpenedWebSocket.Load(),
 		Upgrades:          t.Upgraded.Load(),

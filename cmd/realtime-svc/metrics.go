@@ -38,6 +38,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
+	descAccepted       = desc("connections_accepted_total", "Connections that were accepted.")
+	descHeads          = desc("pending_heads", "Connections whose request head is being read.")
+	descHeadsClosed    = desc("heads_closed_total", "Connections closed before their request head was there, by why.", "why")
 	descSessions       = desc("sessions", "Live Engine.IO sessions.")
 	descSessionsOpened = desc("sessions_opened_total", "Engine.IO sessions by the transport that they began with.", "transport")
 	descSessionsClosed = desc("sessions_closed_total", "Engine.IO sessions that ended, by reason.", "reason")
@@ -93,6 +96,9 @@ func (s sink) each(d *prometheus.Desc, by map[string]uint64) {
 }
 
 func (c *collector) collectEdge(e wsedge.Stats, s sink) {
+	s.count(descAccepted, e.Accepted)
+	s.gauge(descHeads, e.PendingHeads)
+	s.each(descHeadsClosed, map[string]uint64{"evicted": e.HeadsEvicted, "failed": e.HeadsFailed})
 	s.gauge(descSessions, e.Sessions)
 	s.each(descSessionsOpened, map[string]uint64{"polling": e.SessionsPolling, "websocket": e.SessionsWebSocket})
 	s.each(descSessionsClosed, e.SessionsClosed)

@@ -28,6 +28,7 @@ func fixedCollector(t *testing.T) *collector {
 				Connected: 7, Disconnected: map[string]uint64{"transport close": 8}, ConnectsRefused: 9, InvalidNamespaces: 10,
 				ConnectTimeouts: 11, MessagesReceived: 12, Events: 13, Malformed: 14, Violations: 15, VolatileDropped: 16,
 				Overflows: 17, AcksRefused: 18, AcksExpired: 19, Panics: 20,
+				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 37,
 			}
 		},
 		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
@@ -57,6 +58,8 @@ func TestCollector(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
+		"realtime_connections_accepted_total": 34, "realtime_pending_heads": 35,
+		"realtime_heads_closed_total why=evicted": 36, "realtime_heads_closed_total why=failed": 37,
 		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
 		"realtime_session_upgrades_total": 4, "realtime_sessions_closed_total reason=ping timeout": 5,
 		"realtime_requests_refused_total error=Bad request": 6, "realtime_sockets namespace=/": 0, "realtime_sockets namespace=/chat": 0,

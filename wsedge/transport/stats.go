@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
 
 // Cause says more about the end of a session than its reason, where there is
@@ -53,6 +54,9 @@ type Stats struct {
 	// RefusedBy counts refused requests by Engine.IO error code (PROTOCOL 1.2).
 	RefusedBy [6]atomic.Uint64
 }
+
+// Door returns what became of the connections that were accepted.
+func (s *Server) Door() netpoll.DoorStats { return s.door.Stats() }
 
 func (s *Stats) closed(r engineio.Reason) {
 	if int(r) < len(s.ClosedBy) {
