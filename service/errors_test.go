@@ -34,7 +34,7 @@ var statusRows = []struct {
 	{rooms.ErrAckUnknown, codes.FailedPrecondition, "ACK_UNKNOWN", nil, "no such acknowledgement is wanted"},
 	{errNodeNotFound, codes.NotFound, "NODE_NOT_FOUND", nil, "the token was issued by a node that this one cannot reach"},
 	{errShuttingDown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
-	{feed.ErrShutdown, codes.Unavailable, "SHUTTING_DOWN", nil, "shut down"},
+	{feed.ErrShutdown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
 	{newNamespaceError("/x"), codes.NotFound, "NAMESPACE_NOT_FOUND", nil, `the server is not configured with namespace "/x"`},
 	{
 		&requestError{violations: []*errdetails.BadRequest_FieldViolation{{Field: "a", Description: "is bad"}, {Field: "b[1]", Description: "is worse"}}},

@@ -16,7 +16,7 @@ import (
 const MaxEventBytes = 3 << 20
 
 // ErrShutdown is the error of [Feed.Watch] and [Watcher.Next] after [Feed.Shutdown].
-var ErrShutdown = errors.New("feed: shut down")
+var ErrShutdown = errors.New("feed: the server is shutting down")
 
 // Config bounds what a watcher may be behind. The zero value is the default.
 type Config struct {
