@@ -1,0 +1,189 @@
+// What a service does: it calls realtime-svc over gRPC.
+
+import { Inbox, within } from "./inbox.mjs";
+import { stub } from "./protos.mjs";
+
+/** Control is one service's connection. Every unary method is here by its name and returns a promise. */
+export class Control {
+  #stubs = {};
+  #calls = new Set();
+
+  constructor(address) {
+    let channel; // shared by all
+    for (const name of ["Admission", "Emit", "Event", "Room", "Socket"]) {
+      const client = stub(`${name}Service`, address, channel);
+      channel ??= client.getChannel();
+      this.#stubs[name] = client;
+      this.#addUnary(client);
+    }
+  }
+
+  #addUnary(client) {
+    for (const [name, { requestStream, responseStream, originalName }] of Object.entries(Object.getPrototypeOf(client).constructor.service)) {
+      if (requestStream || responseStream) continue;
+      const method = originalName ?? name;
+      this[method] = (request) => new Promise((resolve, reject) => {
+        client[method](request, { deadline: Date.now() + 30_000 }, (error, response) => (error ? reject(error) : resolve(response)));
+      });
+    }
+  }
+
+  /** tell emits to a target: args become JSON, Buffers in them are left to the caller as placeholders and attachments. */
+  tell(target, event, args = [], more = {}) {
+    return this.emit({ target, event, arguments: JSON.stringify(args), ...more });
+  }
+
+  /** emitWithAck resolves to {answers, summary} at the end of the stream. */
+  async emitWithAck(request) {
+    const call = this.#keep(this.#stubs.Emit.emitWithAck(request));
+    const answers = [];
+    let summary = null;
+    await new Promise((resolve, reject) => {
+      call.on("data", (message) => {
+        if (summary) reject(new Error("something came after the summary"));
+        if (message.result === "answer") answers.push(message.answer);
+        else summary = message.summary;
+      });
+      call.on("error", reject);
+      call.on("end", resolve);
+    });
+    return { answers, summary };
+  }
+
+  /** listSockets resolves to every socket that the target selects. */
+  async listSockets(target) {
+    const call = this.#keep(this.#stubs.Socket.listSockets({ target }));
+    const sockets = [];
+    for await (const batch of call) sockets.push(...batch.sockets);
+    return sockets;
+  }
+
+  /** watch resolves when the subscription stands. */
+  async watch(filter = {}) {
+    const watch = new Watch(this.#keep(this.#stubs.Event.watch(filter)));
+    await watch.opened;
+    return watch;
+  }
+
+  /**
+   * admit attaches this service to admission and resolves when it is. decide(question) returns an answer's verdict, {accept} or {refuse}, or a
+   * promise of it, or nothing if the question is to stay open.
+   */
+  async admit(namespaces, decide) {
+    const admission = new Admission(this.#keep(this.#stubs.Admission.admit()), namespaces, decide);
+    await admission.attached;
+    return admission;
+  }
+
+  #keep(call) {
+    this.#calls.add(call);
+    call.on("close", () => this.#calls.delete(call));
+    return call;
+  }
+
+  close() {
+    for (const call of this.#calls) call.cancel();
+    for (const client of Object.values(this.#stubs)) client.close();
+  }
+}
+
+/** Watch is a stream of what clients do. */
+class Watch {
+  #call;
+
+  /** What nobody has taken: events, and {missed} where some were lost. */
+  events = new Inbox("Watch");
+  /** Resolves to the error that ended the stream, or to null. */
+  ended;
+
+  constructor(call) {
+    this.#call = call;
+    this.ended = new Promise((resolve) => {
+      call.on("error", resolve);
+      call.on("end", () => resolve(null));
+    });
+    this.ended.then((error) => this.events.fail(error ?? new Error("the stream has ended")));
+    this.opened = within(new Promise((resolve, reject) => {
+      this.ended.then((error) => reject(error ?? new Error("the stream ended before it was opened")));
+      call.once("data", ({ message }) => (message === "opened" ? resolve() : reject(new Error(`Watch began with ${message}`))));
+    }), "a Watch to be opened");
+    call.on("data", ({ batch }) => {
+      if (!batch) return;
+      if (batch.missed !== "0") this.events.push({ missed: batch.missed });
+      for (const event of batch.events) this.events.push(event);
+    });
+  }
+
+  /** take removes the next event that has all of these, e.g. {kind: "received", socketId}, and is called so, if it is a received one. */
+  take(fields, name) {
+    const wanted = (event) => Object.entries(fields).every(([key, value]) => event[key] === value) && (name === undefined || event.received?.name === name);
+    return this.events.take(wanted, `an event with ${JSON.stringify(fields)}${name === undefined ? "" : ` called ${name}`}`);
+  }
+
+  /** received, connected and disconnected take the next event of their kind of one socket and return what is special to it. */
+  async received(socketId, name) {
+    return (await this.take({ kind: "received", socketId }, name)).received;
+  }
+
+  async connected(socketId) {
+    return (await this.take({ kind: "connected", socketId })).connected;
+  }
+
+  async disconnected(socketId) {
+    const { disconnected } = await this.take({ kind: "disconnected", socketId });
+    return { ...disconnected, reason: disconnected.reason.replace("DISCONNECT_REASON_", "") };
+  }
+
+  /** pause stops reading, resume goes on. */
+  pause() {
+    this.#call.pause();
+  }
+
+  resume() {
+    this.#call.resume();
+  }
+
+  close() {
+    this.#call.cancel();
+  }
+}
+
+/** Admission is a service that decides who may in. */
+class Admission {
+  #call;
+
+  /** The questions, answered or not. */
+  questions = new Inbox("the questions of Admit");
+  /** The answers that were turned down. */
+  rejected = new Inbox("the rejected answers of Admit");
+
+  constructor(call, namespaces, decide) {
+    this.#call = call;
+    this.ended = new Promise((resolve) => {
+      call.on("error", resolve);
+      call.on("end", () => resolve(null));
+    });
+    this.attached = within(new Promise((resolve, reject) => {
+      this.ended.then((error) => reject(error ?? new Error("Admit ended before it was attached")));
+      call.once("data", ({ message }) => (message === "attached" ? resolve() : reject(new Error(`Admit began with ${message}`))));
+    }), "Admit to be attached");
+    call.on("data", async ({ message, question, rejected }) => {
+      if (message === "rejected") this.rejected.push(rejected);
+      if (message !== "question") return;
+      this.questions.push(question);
+      const verdict = await decide(question);
+      if (verdict) this.answer(question.id, verdict);
+    });
+    call.write({ attach: { namespaces } });
+  }
+
+  answer(questionId, verdict) {
+    this.#call.write({ answer: { questionId, ...verdict } });
+  }
+
+  /** leave detaches in good order and resolves when it has. */
+  leave() {
+    this.#call.end();
+    return within(this.ended, "Admit to end");
+  }
+}
