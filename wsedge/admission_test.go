@@ -186,8 +186,8 @@ func TestConnectTimeout(t *testing.T) {
 		if d := time.Since(began); d < 45*time.Second || d > 46*time.Second {
 			t.Errorf("closed after %v", d)
 		}
-		if s := h.server.Stats(); s.ConnectTimeouts != 1 {
-			t.Errorf("%d timeouts", s.ConnectTimeouts)
+		if s := h.server.Stats(); s.ConnectTimeouts != 1 || s.Violations != 0 {
+			t.Errorf("%d timeouts, %d violations", s.ConnectTimeouts, s.Violations)
 		}
 	})
 }

@@ -101,13 +101,25 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request) bool {
 	header.Set("Content-Type", f.contentType)
 	header.Set("Vary", "Accept-Encoding")
 	body := f.content
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if takesGzip(r.Header.Get("Accept-Encoding")) {
 		header.Set("Content-Encoding", "gzip")
 		body = f.gzipped()
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
 	return true
+}
+
+// takesGzip reports whether an Accept-Encoding names gzip and does not give it
+// the weight 0, which means "not this one" (RFC 9110, section 12.4.2).
+func takesGzip(accept string) bool {
+	for coding := range strings.SplitSeq(accept, ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return strings.Trim(strings.TrimPrefix(strings.TrimSpace(weight), "q="), "0.") != "" || weight == ""
+		}
+	}
+	return false
 }
 
 func isBundleName(name string) bool {

@@ -113,7 +113,7 @@ func (c *Client) Alarm() {
 	defer c.exit()
 	if !c.over && c.first == nil && len(c.more) == 0 {
 		c.srv.stats.ConnectTimeouts.Add(1)
-		c.violate()
+		c.drop()
 	}
 }
 
@@ -166,10 +166,15 @@ func (c *Client) malformed() {
 	c.session.Close()
 }
 
-// violate closes a session whose client broke the rules. The reason that is
-// told differs when the client cannot be told at once (PROTOCOL 4.1).
+// violate closes a session whose client broke the rules.
 func (c *Client) violate() {
 	c.srv.stats.Violations.Add(1)
+	c.drop()
+}
+
+// drop closes a session that its client is to blame for. The reason that is
+// told differs when the client cannot be told at once (PROTOCOL 4.1).
+func (c *Client) drop() {
 	if !c.session.Close() {
 		c.why = rooms.ReasonForcedServerClose
 	}

@@ -76,7 +76,8 @@ type Config struct {
 	MaxPendingHeads int
 	// DisableClient stops serving the client bundle under Path.
 	DisableClient bool
-	// Web answers requests outside Path. Nil means 404.
+	// Web answers requests outside Path, and sets the deadlines that it wants
+	// for them. Nil means 404.
 	Web http.Handler
 	// Engine is what drives the connections: "auto" (also empty), "loops" or
 	// "portable".

@@ -296,3 +296,36 @@ func TestSmallThingsBesideTheClient(t *testing.T) {
 		}
 	}
 }
+
+func TestConfigIsChecked(t *testing.T) {
+	hub, err := rooms.NewHub("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, cfg := range map[string]Config{
+		"no hub":            {},
+		"unknown transport": {Hub: hub, Transports: []string{"websocket", "pigeon"}},
+		"bad path":          {Hub: hub, Path: "/socket.io"},
+		"unknown engine":    {Hub: hub, Engine: "steam"},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func TestTransportsCanBeDisabled(t *testing.T) {
+	h := start(t, func(c *Config) { c.Transports = []string{"polling"} })
+	_, open := h.poller().do("GET", "EIO=4&transport=polling", "")
+	if !strings.Contains(open, `"upgrades":[]`) {
+		t.Errorf("open packet %s", open)
+	}
+	if status, body := h.poller().do("GET", "EIO=4&transport=websocket", ""); status != 400 || !strings.Contains(body, "Transport unknown") {
+		t.Errorf("websocket: %d %s", status, body)
+	}
+	h = start(t, func(c *Config) { c.DisableUpgrades = true })
+	p := h.openPolling()
+	w := h.webSocket(p.upgradeQuery())
+	w.expect("close 1005")
+	p.post("3")
+}

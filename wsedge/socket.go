@@ -48,17 +48,23 @@ func (s *Socket) Deliver(m *rooms.Message) bool {
 	}
 	p := m.Form(formJSON, func() any { return prepareEvent(s.namespace.Name(), m) }).(*transport.Prepared)
 	if m.Acks == nil {
-		return s.client.session.Send(p, m.Volatile)
+		return s.send(p, m.Volatile)
 	}
 	if !s.ask(m.AckID, m.Acks) {
 		return false
 	}
-	if !s.client.session.Send(p, m.Volatile) {
+	if !s.send(p, m.Volatile) {
 		// If the answer or the end came first, the sink has been told of it,
 		// and the message counts as taken.
 		return s.answered(m.AckID) == nil
 	}
 	return true
+}
+
+// send sends while the socket is connected: what comes late must not reach the
+// next socket that the client has in this namespace.
+func (s *Socket) send(p *transport.Prepared, volatile bool) bool {
+	return s.client.session.SendUnless(&s.gone, p, volatile)
 }
 
 func prepareEvent(namespace string, m *rooms.Message) any {
@@ -142,7 +148,7 @@ func (s *Socket) Reply(id uint64, args []byte, attachments [][]byte) error {
 	p := transport.Prepare(len(namespace)+len(args)+punctuation, func(dst []byte) []byte {
 		return socketio.AppendAck(dst, namespace, args, len(attachments), id)
 	}, attachments)
-	if !s.client.session.Send(p, false) {
+	if !s.send(p, false) {
 		return rooms.ErrSocketGone
 	}
 	return nil

@@ -5,6 +5,13 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
+)
+
+// How long a client may take to send a body, which is skipped, and to read a file.
+const (
+	webBodyTimeout = 10 * time.Second
+	webFileTimeout = 5 * time.Minute
 )
 
 // webRoot serves the files of a folder to browsers; nil when there is none. It answers GET and HEAD. Links are followed.
@@ -14,6 +21,11 @@ func webRoot(dir string) http.Handler {
 	}
 	files := http.FileServer(publicFiles{http.Dir(dir)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The edge leaves the deadlines to us: nobody holds a connection by
+		// sending a body that nobody wants, or by not reading.
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(webBodyTimeout))
+		_ = control.SetWriteDeadline(time.Now().Add(webFileTimeout))
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)

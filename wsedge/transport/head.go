@@ -99,8 +99,11 @@ func headerLine(line []byte) (name, value []byte, ok bool) {
 
 // tokenByte reports whether c may stand in a header name (RFC 9110, section 5.6.2).
 func tokenByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	return letterOrDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+func letterOrDigit(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
 // headerSet watches that the headers with a meaning here come once.
@@ -116,7 +119,7 @@ func (s *headerSet) add(name, value []byte) bool {
 	}
 	switch {
 	case fold(name, "host"):
-		return once(&s.host) && len(value) > 0
+		return once(&s.host) && plainHost(value)
 	case fold(name, "upgrade"):
 		return once(&s.upgrade) && fold(value, "websocket")
 	case fold(name, "connection"):
@@ -126,11 +129,22 @@ func (s *headerSet) add(name, value []byte) bool {
 	case fold(name, "sec-websocket-version"):
 		return once(&s.version) && string(value) == "13"
 	case fold(name, "origin"):
-		return once(&s.origin)
+		return once(&s.origin) && len(value) > 0
 	case fold(name, "content-length"), fold(name, "transfer-encoding"), fold(name, "expect"):
 		return false
 	}
 	return true
+}
+
+// plainHost reports whether a Host has only what names, addresses and ports
+// are made of.
+func plainHost(b []byte) bool {
+	for _, c := range b {
+		if !letterOrDigit(c) && strings.IndexByte("-._:[]", c) < 0 {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 func fold(b []byte, lower string) bool {
@@ -146,7 +160,8 @@ func hasToken(list []byte, lower string) bool {
 	return false
 }
 
-// handshake is the same as handshakeOf for a request that net/http never saw.
+// handshake is the same as handshakeOf for a request that net/http never saw,
+// without Secure, which no head tells.
 func (h *head) handshake(keep []string, remote string) *Handshake {
 	out := &Handshake{
 		Address:     hostOf(remote),
@@ -178,6 +193,7 @@ type params struct {
 	sid       string
 	hasSID    bool
 	eio       string
+	base64    bool // b64: the client takes no binary frames
 }
 
 // parseQuery reads a raw query as URLSearchParams does, the last of several
@@ -194,6 +210,8 @@ func parseQuery(raw string) params {
 			p.sid, p.hasSID = unescape(value), true
 		case "EIO":
 			p.eio = unescape(value)
+		case "b64":
+			p.base64 = value != ""
 		}
 	}
 	// An empty sid is none, as in JavaScript's `if (sid)`.

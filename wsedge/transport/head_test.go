@@ -50,6 +50,8 @@ func TestParseHeadTakesOnlyWhatIsClean(t *testing.T) {
 	unclean := map[string]string{
 		"line ends without CR":   strings.ReplaceAll(upgradeRequest(), "\r\n", "\n"),
 		"POST":                   upgradeRequest(replace("GET", "POST")),
+		"illegal host":           upgradeRequest(replace("Host: ", "Host: a b")),
+		"empty origin":           upgradeRequest(replace("Host:", "Origin:\r\nHost:")),
 		"HTTP/1.0":               upgradeRequest(replace("HTTP/1.1", "HTTP/1.0")),
 		"HTTP/1.9":               upgradeRequest(replace("HTTP/1.1", "HTTP/1.9")),
 		"absolute target":        upgradeRequest(replace("GET /", "GET http://x/")),
@@ -93,7 +95,8 @@ func TestParseHeadTakesOnlyWhatIsClean(t *testing.T) {
 // What parseHead takes, net/http must take as well, and understand alike.
 func FuzzParseHead(f *testing.F) {
 	f.Add([]byte(upgradeRequest()))
-	f.Add([]byte(upgradeRequest(replace("Host:", "Cookie: a=b\r\nX: y\r\nHost:"))))
+	f.Add([]byte(upgradeRequest(replace("Host:", "Cookie: a=b\r\nX-Y: 1\r\nx-y:\r\nHost:"))))
+	f.Add([]byte(upgradeRequest(replace("Host:", "Origin: http://x\r\nUser-Agent: z\r\nHost:"))))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		h, ok := parseHead(raw, nil)
 		if !ok {
@@ -108,6 +111,11 @@ func FuzzParseHead(f *testing.F) {
 		}
 		if r.Header.Get("Sec-Websocket-Key") == "" || r.Host == "" {
 			t.Fatalf("net/http misses a header of %q", raw)
+		}
+		keep := []string{"cookie", "host", "origin", "x-y", "user-agent"}
+		fast, slow := h.handshake(keep, ""), (&Server{cfg: Config{KeepHeaders: keep}}).handshakeOf(r)
+		if fast.Issued = slow.Issued; fast.encode() != slow.encode() {
+			t.Fatalf("of %q\nfast %+v\nslow %+v", raw, fast, slow)
 		}
 	})
 }
@@ -152,6 +160,8 @@ func TestParseQuery(t *testing.T) {
 		"":                                    {},
 		"&&=&a":                               {},
 		"t=x&transport":                       {},
+		"b64=1":                               {base64: true},
+		"b64=1&b64=":                          {},
 	} {
 		if got := parseQuery(query); got != want {
 			t.Errorf("%q: %+v, want %+v", query, got, want)

@@ -18,8 +18,22 @@ var outboxes = sync.Pool{New: func() any { return new(outbox) }}
 const maxPooledItems = 1024
 
 func (o *outbox) push(p *Prepared) {
+	if len(o.items) == cap(o.items) && o.head > len(o.items)/2 {
+		// The places of what is gone are used again: a queue that is never
+		// empty must not grow with what has gone through it.
+		n := copy(o.items, o.items[o.head:])
+		clear(o.items[n:])
+		o.items, o.head = o.items[:n], 0
+	}
 	o.items = append(o.items, p)
 	o.bytes += p.size()
+}
+
+// textual makes everything that waits fit for a client without binary frames.
+func (o *outbox) textual() {
+	for i, p := range o.items[o.head:] {
+		o.items[o.head+i] = p.textual()
+	}
 }
 
 func (o *outbox) empty() bool { return o.head == len(o.items) }
@@ -71,7 +85,11 @@ func (o *outbox) payload() []byte {
 		o.pop()
 		return body
 	}
-	body := make([]byte, 0, o.bytes)
+	size := 0
+	for _, p := range o.items[o.head:] {
+		size += len(p.polling()) + 1
+	}
+	body := make([]byte, 0, size)
 	for !o.empty() {
 		if len(body) > 0 {
 			body = append(body, recordSeparator)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 	"pgregory.net/rapid"
@@ -48,6 +49,28 @@ func TestPreparedForms(t *testing.T) {
 				t.Errorf("charged %d bytes for %d", c.p.size(), len(c.frames))
 			}
 		})
+	}
+}
+
+func TestPreparedAsTextOnly(t *testing.T) {
+	plain := message("hi")
+	if plain.textual() != plain {
+		t.Error("a text was made anew")
+	}
+	p := message("51-[]", []byte{1, 2}, nil)
+	for range 2 {
+		if got := string(p.textual().webSocket()); got != "\x81\x06451-[]\x81\x05bAQI=\x81\x01b" {
+			t.Errorf("frames %q", got)
+		}
+	}
+	if once := p.textual(); p.textual() != once || once.textual() != once {
+		t.Error("a form was made twice")
+	}
+	if got := string(p.textual().polling()); got != string(p.polling()) {
+		t.Errorf("payload %q", got)
+	}
+	if p.textual().size() != p.size() {
+		t.Error("the charge of what waits changes with its form")
 	}
 }
 
@@ -172,5 +195,37 @@ func TestHandshakeSpreadsTheFirstPing(t *testing.T) {
 	}
 	if low < 12_500 || high > 25_000 || high-low < 10_000 {
 		t.Errorf("first pings between %d and %d ms", low, high)
+	}
+}
+
+// I4: a queue that is never empty, as that of a client that reads slowly but steadily, does not grow with what has gone
+// through it.
+func TestI4OutboxForgetsWhatIsGone(t *testing.T) {
+	o := new(outbox)
+	p := message("a")
+	o.push(p)
+	for range 100_000 {
+		o.push(p)
+		o.advance(len(p.webSocket()))
+	}
+	if o.empty() || cap(o.items) > 64 {
+		t.Errorf("one item waits in %d places", cap(o.items))
+	}
+}
+
+// I4: the charge is about the memory that is held, also for the smallest packets, such as the pongs to a client that
+// sends pings and never reads.
+func TestI4SmallPacketsAreChargedForTheirMemory(t *testing.T) {
+	const bound = 1 << 20
+	o := new(outbox)
+	held := 0
+	for o.bytes < bound {
+		p := prepareControl(ws.OpPong, nil)
+		o.push(p)
+		held += int(unsafe.Sizeof(*p)) + cap(p.buf)
+	}
+	held += cap(o.items) * int(unsafe.Sizeof(o.items[0]))
+	if held > 2*bound {
+		t.Errorf("%d bytes are held and %d charged", held, o.bytes)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -77,11 +78,11 @@ func (s *Server) refuse(w http.ResponseWriter, refusal *engineio.Refusal) {
 // openPolling starts a polling session; the answer is its open packet and what
 // the application sent at once.
 func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
-	session := s.newSession(engineio.Polling, s.handshakeOf(r))
+	session := s.newSession(engineio.Polling, s.handshakeOf(r), false)
 	timer := s.engine.Timer((*pollTimer)(session))
 	session.mu.Lock()
 	session.conn = timer
-	if session.ended {
+	if session.ended && !session.machine.Closing() {
 		timer.Close()
 	}
 	body := s.openPacket(session, engineio.Polling)
@@ -95,13 +96,23 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// writePayload answers a GET. The error says that the client has not taken all
+// of it.
 func writePayload(w http.ResponseWriter, body []byte) error {
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=UTF-8")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
-	_, err := w.Write(body)
-	return err
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	if err := control.Flush(); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }
 
 // pollGet parks a GET until there is something to say.
@@ -111,6 +122,7 @@ func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Sessio
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline
 	select {
 	case body := <-answer:
 		if writePayload(w, body) != nil {
@@ -128,7 +140,7 @@ func (s *Session) park() (answer chan []byte, ok bool) {
 	s.mu.Lock()
 	defer s.unlock()
 	answer = make(chan []byte, 1)
-	if s.machine.Closing() && s.out != nil && !s.out.empty() {
+	if s.machine.Closing() && s.out != nil {
 		// The stock client stops listening at a close packet, before it has
 		// handled what came with it: that goes alone, with the next poll.
 		answer <- s.takePayload(nil)
@@ -207,11 +219,8 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 	_, _ = io.WriteString(w, "ok")
 }
 
-// readBody reads a POST within the size and time bounds. The result is UTF-8.
+// readBody reads a POST within the size bound. The result is UTF-8.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout)) // not every writer has one
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	limit := int64(s.cfg.Settings.MaxPayload)
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
@@ -240,6 +249,7 @@ func (s *Session) payload(body []byte) bool {
 	if !running {
 		return false
 	}
+	defer s.survive()
 	for p, err := range engineio.Payload(body) {
 		if err != nil {
 			s.mu.Lock()
@@ -255,6 +265,22 @@ func (s *Session) payload(body []byte) bool {
 	return true
 }
 
+// survive, deferred directly, makes a Handler's panic in a POST cost its session
+// only, as the engine does on a WebSocket. net/http drops the request.
+func (s *Session) survive() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s.srv.panics.Add(1)
+	s.srv.cfg.Logger.Error("transport: handler panicked", "panic", v, "stack", string(debug.Stack()))
+	s.mu.Lock()
+	s.machine.PostDone()
+	s.lose(engineio.TransportClose, CauseInternal, nil)
+	s.unlock()
+	panic(http.ErrAbortHandler)
+}
+
 func (s *Session) postDone() {
 	s.mu.Lock()
 	s.machine.PostDone()
@@ -263,8 +289,10 @@ func (s *Session) postDone() {
 
 func (s *Session) postAborted() {
 	s.mu.Lock()
-	s.cause = CauseAborted
-	s.act(s.machine.PostAborted(), nil)
+	if a := s.machine.PostAborted(); a == engineio.End {
+		s.cause = CauseAborted
+		s.act(a, nil)
+	}
 	s.unlock()
 }
 

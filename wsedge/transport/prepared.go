@@ -22,6 +22,7 @@ type Prepared struct {
 
 	frames  atomic.Pointer[[]byte] // WebSocket, with attachments
 	payload atomic.Pointer[[]byte] // polling, with attachments
+	plain   atomic.Pointer[Prepared]
 }
 
 // Prepare makes a message of the text that appendText appends to dst (it must
@@ -73,6 +74,27 @@ func (p *Prepared) webSocket() []byte {
 	return frames
 }
 
+// textual is p for a WebSocket whose client takes no binary frames: attachments
+// go as text, in base64 (PROTOCOL 1.5).
+func (p *Prepared) textual() *Prepared {
+	if len(p.attachments) == 0 {
+		return p
+	}
+	if done := p.plain.Load(); done != nil {
+		return done
+	}
+	t := &Prepared{buf: p.buf, start: p.start, attachments: p.attachments}
+	frames := append([]byte(nil), p.buf[p.start:]...)
+	for _, a := range p.attachments {
+		packet := engineio.Packet{Type: engineio.PacketMessage, Binary: true, Data: a}
+		frames = appendFrame(frames, ws.OpText, engineio.AppendText(nil, packet))
+	}
+	t.frames.Store(&frames)
+	t.plain.Store(t)
+	p.plain.Store(t)
+	return t
+}
+
 // polling is the bytes that go into a polling payload: packets joined by the
 // record separator, attachments in base64.
 func (p *Prepared) polling() []byte {
@@ -90,9 +112,13 @@ func (p *Prepared) polling() []byte {
 	return payload
 }
 
-// size is what a session's queue is charged: about the bytes on the wire.
+// itemCost is what a message takes in a queue besides its bytes: its Prepared
+// and its place. Without it a bound of 4 MiB would let in 180 MB of pongs.
+const itemCost = 96
+
+// size is what a session's queue is charged: about the memory that it keeps.
 func (p *Prepared) size() int {
-	n := len(p.buf)
+	n := itemCost + len(p.buf)
 	for _, a := range p.attachments {
 		n += headerRoom + len(a)
 	}

@@ -2,16 +2,24 @@ package transport
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
 // Send writes p, or queues it behind what waits, and reports whether it was
 // taken. A volatile message is dropped unless it can be written now. A message
-// that does not fit into the queue's bound ends the session.
+// that does not fit behind what waits (Config.MaxOutbox) ends the session; one
+// that finds nothing waiting is taken whatever its size.
 func (s *Session) Send(p *Prepared, volatile bool) bool {
+	return s.SendUnless(nil, p, volatile)
+}
+
+// SendUnless is Send, but takes nothing once gone is true. What was sent after
+// gone was set is therefore not followed by anything that depends on it.
+func (s *Session) SendUnless(gone *atomic.Bool, p *Prepared, volatile bool) bool {
 	s.mu.Lock()
-	ok := !s.machine.Closed()
+	ok := !s.machine.Closed() && (gone == nil || !gone.Load())
 	if ok && volatile && !s.writable() {
 		ok = false
 		s.srv.stats.VolatileDropped.Add(1)
@@ -34,7 +42,9 @@ func (s *Session) Cork() {
 // Uncork undoes one Cork; the last one writes what waits.
 func (s *Session) Uncork() {
 	s.mu.Lock()
-	s.corks--
+	if s.corks > 0 { // the end takes all corks away
+		s.corks--
+	}
 	s.flush()
 	s.unlock()
 }
@@ -50,34 +60,38 @@ func (s *Session) writable() bool {
 
 // push writes p or queues it. The lock is held and the session open.
 func (s *Session) push(p *Prepared) {
+	if s.wire != nil && s.wire.base64 {
+		p = p.textual()
+	}
 	if s.out == nil && s.corks == 0 && s.wire != nil {
 		frames := p.webSocket()
 		n, err := s.conn.TryWrite(frames)
 		if n == len(frames) || err != nil {
 			return // after an error the engine's OnClose ends the session
 		}
-		s.out = outboxes.Get().(*outbox)
-		s.out.push(p)
+		s.queue(p)
 		s.out.sent = n
 		s.block()
 		return
 	}
-	if s.out == nil {
-		s.out = outboxes.Get().(*outbox)
-	}
-	if s.out.bytes+p.size() > s.srv.cfg.MaxOutbox && !s.out.empty() {
+	if s.out != nil && s.out.bytes+p.size() > s.srv.cfg.MaxOutbox {
 		s.overflow()
 		return
 	}
-	s.out.push(p)
+	s.queue(p)
 	s.flush()
+}
+
+// queue puts p behind what waits.
+func (s *Session) queue(p *Prepared) {
+	if s.out == nil {
+		s.out = outboxes.Get().(*outbox)
+	}
+	s.out.push(p)
 }
 
 // overflow ends a session whose client does not keep up (I4).
 func (s *Session) overflow() {
-	if s.ended {
-		return
-	}
 	s.cause = CauseOverflow
 	s.srv.stats.Overflows.Add(1)
 	s.dropQueue()
@@ -94,9 +108,6 @@ func (s *Session) flush() {
 		s.drain()
 	case s.wire == nil:
 		s.release(nil)
-	}
-	if s.out != nil && s.out.empty() {
-		s.dropQueue()
 	}
 }
 
@@ -115,6 +126,7 @@ func (s *Session) drain() {
 			return
 		}
 	}
+	s.dropQueue()
 }
 
 // scratches hold several short frames for one write.
@@ -136,16 +148,12 @@ func (s *Session) dropQueue() {
 }
 
 // release answers the waiting GET, if there is one, with what waits and with
-// last; nothing happens when both are empty.
+// last, which may be nil if something waits.
 func (s *Session) release(last *Prepared) {
 	if s.poll == nil || s.poll.waiting == nil {
 		return
 	}
-	body := s.takePayload(last)
-	if body == nil {
-		return
-	}
-	s.poll.waiting <- body
+	s.poll.waiting <- s.takePayload(last)
 	s.poll.waiting = nil
 	s.machine.PollAnswered()
 }
@@ -153,9 +161,6 @@ func (s *Session) release(last *Prepared) {
 // takePayload empties the queue into one polling body. last is appended when it
 // says something (a close), or when nothing else does (a noop).
 func (s *Session) takePayload(last *Prepared) []byte {
-	if s.out != nil && s.out.empty() {
-		s.dropQueue()
-	}
 	switch {
 	case s.out == nil && last == nil:
 		return nil

@@ -23,7 +23,7 @@ import (
 type Config struct {
 	// OnSession is called for each new session before any packet of it, and
 	// returns the application's side of it. It may Send, which takes effect
-	// right after the open packet.
+	// right after the open packet, and SetAlarm, but not Close.
 	OnSession func(*Session) Handler
 
 	// Path is the prefix of all requests that are Engine.IO's. It begins and
@@ -34,7 +34,9 @@ type Config struct {
 	Settings engineio.Settings
 	// Transports are the enabled ones. Empty means polling and WebSocket.
 	Transports []engineio.Transport
-	// MaxOutbox bounds in bytes what may wait for one session. 0 means 4 MiB.
+	// MaxOutbox bounds in bytes what may wait for one session; each message
+	// counts for its memory, about a hundred bytes more than its text. 0 means
+	// 4 MiB.
 	MaxOutbox int
 	// KeepHeaders names the request headers that a Handshake keeps, in lower
 	// case. Each costs memory for the life of the session.
@@ -42,8 +44,8 @@ type Config struct {
 	// HeadTimeout is how long a client may take from connecting to the end of
 	// its request head. 0 means 10 s.
 	HeadTimeout time.Duration
-	// BodyTimeout is how long a client may take to send the body of a POST. 0
-	// means 30 s.
+	// BodyTimeout is how long a client may take to send the body of a request.
+	// 0 means 30 s.
 	BodyTimeout time.Duration
 	// MaxPendingHeads bounds the connections whose head is being read. 0 means
 	// netpoll's default.
@@ -51,7 +53,8 @@ type Config struct {
 	// Files serves a file under Path (such as a client bundle) and reports
 	// whether it did. Nil means that there are none.
 	Files func(http.ResponseWriter, *http.Request) bool
-	// Fallback answers requests outside Path. Nil means 404.
+	// Fallback answers requests outside Path, and sets the deadlines that it
+	// wants for them. Nil means 404.
 	Fallback http.Handler
 	// Engine configures what drives the connections.
 	Engine netpoll.Config
@@ -71,6 +74,9 @@ const (
 	maxHead     = 8 << 10
 	maxHTTPHead = 16 << 10
 	idleTimeout = 2 * time.Minute
+	// answerTimeout is how long a client may take to read an answer. Without
+	// it those who never do would keep the answer and its goroutine for ever.
+	answerTimeout = 30 * time.Second
 )
 
 func (c *Config) setDefaults() error {
@@ -91,9 +97,6 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
-	}
-	if c.Fallback == nil {
-		c.Fallback = http.NotFoundHandler()
 	}
 	c.MaxOutbox = orDefault(c.MaxOutbox, defaultMaxOutbox)
 	c.HeadTimeout = orDefault(c.HeadTimeout, defaultHeadTimeout)
@@ -120,6 +123,7 @@ type Server struct {
 
 	sessions sessionTable
 	stats    Stats
+	panics   atomic.Uint64 // of handlers in a POST; the engine counts the others
 	closing  atomic.Bool
 	served   sync.WaitGroup // the goroutines of Serve
 }
@@ -138,6 +142,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: cfg.HeadTimeout,
+		WriteTimeout:      cfg.BodyTimeout + answerTimeout, // from the end of the head
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHTTPHead,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
@@ -173,9 +178,19 @@ func (s *Server) Serve(l net.Listener) error {
 // Fallback. It lets a Server live inside another http.Server; WebSocket
 // upgrades need a hijackable connection then.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case !strings.HasPrefix(r.RequestURI, s.cfg.Path):
+	ours := strings.HasPrefix(r.RequestURI, s.cfg.Path)
+	control := http.NewResponseController(w) // not every writer has deadlines
+	if !ours && s.cfg.Fallback != nil {
+		_ = control.SetWriteDeadline(time.Time{})
 		s.cfg.Fallback.ServeHTTP(w, r)
+		return
+	}
+	if r.ContentLength != 0 { // also if nobody wants the body: net/http skips it
+		_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
+	}
+	switch {
+	case !ours:
+		http.NotFound(w, r)
 	case s.cfg.Files != nil && s.cfg.Files(w, r):
 	case r.Header.Get("Upgrade") != "":
 		s.serveUpgrade(w, r)
@@ -204,7 +219,7 @@ func (s *Server) Open() int { return s.engine.Len() }
 func (s *Server) Stats() *Stats { return &s.stats }
 
 // Panics counts handlers that panicked; each cost its own session only.
-func (s *Server) Panics() uint64 { return s.engine.Panics() }
+func (s *Server) Panics() uint64 { return s.engine.Panics() + s.panics.Load() }
 
 // StopAccepting closes the listener and refuses new sessions; those that exist
 // go on. It is the first half of Shutdown.
@@ -252,11 +267,12 @@ func (s *Server) drain(ctx context.Context) error {
 // records of ended polling sessions that nobody may ever ask for do not count.
 func (s *Server) lingering() bool { return s.engine.Len() > s.sessions.len() }
 
-// newSession makes a session and its application side. It begins corked.
-func (s *Server) newSession(t engineio.Transport, h *Handshake) *Session {
+// newSession makes a session and its application side. It begins corked. base64
+// says that a WebSocket client takes no binary frames.
+func (s *Server) newSession(t engineio.Transport, h *Handshake, base64 bool) *Session {
 	session := &Session{srv: s, id: engineio.NewID(), handshake: h.encode(), corks: 1}
 	if t == engineio.WebSocket {
-		session.wire = &socketWire{s: session}
+		session.wire = &socketWire{s: session, base64: base64}
 		s.stats.OpenedWebSocket.Add(1)
 	} else {
 		session.poll = &poll{}

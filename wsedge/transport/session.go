@@ -17,8 +17,9 @@ type Handler interface {
 	Message(data []byte, binary bool)
 	// Alarm follows SetAlarm, once.
 	Alarm()
-	// Closed is the last call, exactly once. It may come from any goroutine,
-	// also from within a method of the Session that the Handler itself calls.
+	// Closed comes exactly once; a Message or an Alarm that was on its way then
+	// may still follow it. It may come from any goroutine, also from within a
+	// method of the Session that the Handler itself calls.
 	Closed(reason engineio.Reason, cause Cause)
 }
 
@@ -30,7 +31,7 @@ type Session struct {
 	srv       *Server
 	app       Handler
 	handshake encodedHandshake
-	id        engineio.ID
+	id        engineio.ID // secret: the sid of the open packet
 
 	mu      sync.Mutex // guards the following; a leaf: only netpoll's own locks are taken under it
 	machine engineio.Session
@@ -53,9 +54,6 @@ type poll struct {
 	waiting   chan<- []byte // the parked GET takes its body here, nil when there is none
 	candidate *socketWire   // a WebSocket that wants to take over
 }
-
-// ID is the session's secret id, the sid of the open packet.
-func (s *Session) ID() engineio.ID { return s.id }
 
 // Handler is what Config.OnSession returned for this session.
 func (s *Session) Handler() Handler { return s.app }
@@ -221,6 +219,9 @@ func (s *Session) switchTo(w *socketWire) {
 	w.candidate = false
 	s.wire, s.conn, s.poll = w, w.conn, nil
 	s.armed = 0
+	if w.base64 && s.out != nil {
+		s.out.textual()
+	}
 	s.srv.stats.Upgraded.Add(1)
 	s.flush()
 }
@@ -260,12 +261,12 @@ func (s *Session) receive(w *socketWire, p engineio.Packet) bool {
 	return open
 }
 
-// lose ends the session because what carries it failed.
+// lose ends the session because what carries it failed, for good if it is
+// closing already.
 func (s *Session) lose(reason engineio.Reason, cause Cause, closeBody []byte) {
-	if s.ended {
-		return
+	if !s.ended {
+		s.cause = cause
 	}
-	s.cause = cause
 	if s.machine.WireLost(reason) == engineio.End {
 		s.end(closeBody)
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -45,9 +46,11 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 		return false
 	}
 	if session != nil {
-		s.acceptCandidate(c, answer, early, session)
+		s.acceptCandidate(c, answer, early, session, p.base64)
 	} else {
-		s.acceptSession(c, answer, early, h.handshake(s.cfg.KeepHeaders, c.RemoteAddr().String()))
+		handshake := h.handshake(s.cfg.KeepHeaders, c.RemoteAddr().String())
+		_, handshake.Secure = c.(*tls.Conn)
+		s.acceptSession(c, answer, early, handshake, p.base64)
 	}
 	return true
 }
@@ -89,9 +92,9 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		_, _ = c.Write(append(answer, closeFrame.webSocket()...))
 		_ = c.Close()
 	case session != nil:
-		s.acceptCandidate(c, answer, early, session)
+		s.acceptCandidate(c, answer, early, session, p.base64)
 	default:
-		s.acceptSession(c, answer, early, h)
+		s.acceptSession(c, answer, early, h, p.base64)
 	}
 }
 
@@ -160,8 +163,8 @@ func switchProtocols(head []byte) (answer []byte, ok bool) {
 
 // acceptSession starts a session on c: 101 and open packet leave in one write,
 // then the engine has the connection.
-func (s *Server) acceptSession(c net.Conn, answer, early []byte, h *Handshake) {
-	session := s.newSession(engineio.WebSocket, h)
+func (s *Server) acceptSession(c net.Conn, answer, early []byte, h *Handshake, base64 bool) {
+	session := s.newSession(engineio.WebSocket, h, base64)
 	_, err := c.Write(appendFrame(answer, ws.OpText, s.openPacket(session, engineio.WebSocket)))
 	if err != nil {
 		_ = c.Close()
@@ -185,12 +188,12 @@ func (s *Session) abandon() {
 
 // acceptCandidate lets a WebSocket try to take over a polling session. One that
 // may not (another tries, or has) still gets its 101, then a close frame.
-func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, session *Session) {
+func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, session *Session, base64 bool) {
 	if _, err := c.Write(answer); err != nil {
 		_ = c.Close()
 		return
 	}
-	w := &socketWire{s: session, candidate: true}
+	w := &socketWire{s: session, base64: base64, candidate: true}
 	session.mu.Lock()
 	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now()) == engineio.None {
 		session.poll.candidate = w

@@ -14,7 +14,8 @@ import (
 // netpoll.Handler and the sink of its frames.
 type socketWire struct {
 	// Fixed at construction.
-	s *Session
+	s      *Session
+	base64 bool // the client takes no binary frames
 
 	// Owned by the engine's goroutine.
 	dec decoder
@@ -63,6 +64,7 @@ func (w *socketWire) OnRead(p []byte) {
 // violate answers a breach of RFC 6455 with its close code.
 func (w *socketWire) violate(v *protocolError) {
 	s := w.s
+	s.srv.cfg.Logger.Debug("session closed", "error", v)
 	body := ws.NewCloseFrameBody(v.code, "")
 	s.mu.Lock()
 	switch {
@@ -194,9 +196,9 @@ func (w *socketWire) shut(closeBody []byte, cause Cause) {
 	case cause == CauseOverflow:
 		w.conn.Close() // in the middle of a frame no other can be sent
 		return
-	case w == s.wire && s.out != nil:
-		s.corks = 0
-		s.out.push(closing(closeBody))
+	case w == s.wire:
+		s.corks = 0 // whoever corked has nothing to add
+		s.queue(closing(closeBody))
 		s.flush()
 	default:
 		if _, err := w.conn.TryWrite(closing(closeBody).webSocket()); err != nil {
