@@ -7,7 +7,7 @@ import { modes, polling, websocket } from "./support/clients.mjs";
 import { failsWith } from "./support/status.mjs";
 import { World } from "./support/world.mjs";
 
-const world = World.forThisFile({ maxPendingAcks: 4 });
+const world = World.forThisFile({ maxPendingAcks: 4, maxPayload: "8MiB" });
 
 const seconds = (n) => ({ seconds: Math.trunc(n), nanos: Math.round((n % 1) * 1e9) });
 const place = (num) => ({ _placeholder: true, num });
@@ -155,6 +155,17 @@ describe("a service asks many clients", () => {
       assert.equal(summary.answered, 2);
     }
   });
+});
+
+test("an answer that is too large to pass on is counted, and does no harm", async () => {
+  const client = await world.connect(websocket).connected();
+  const ask = () => world.control.emitWithAck({ target: { sockets: [client.id] }, event: "how much?", timeout: seconds(15) });
+  const tooMuch = ask();
+  (await client.next("how much?")).ack("x".repeat(4 << 20));
+  assert.deepEqual(await tooMuch, { answers: [], summary: { matched: 1, answered: 0, timedOut: 0, disconnected: 0, oversized: 1 } });
+  const enough = ask();
+  (await client.next("how much?")).ack("x".repeat(2 << 20));
+  assert.equal((await enough).summary.answered, 1);
 });
 
 test("only so many questions of one client stay open; the oldest is forgotten", async () => {

@@ -7,7 +7,9 @@ import { modes, websocket } from "./support/clients.mjs";
 import { failsWith } from "./support/status.mjs";
 import { World } from "./support/world.mjs";
 
-const world = World.forThisFile({ namespaces: "/,/open,/shut", admissionPolicy: "deny", admissionTimeout: "500ms", keepHeaders: "user-agent,x-token" });
+const world = World.forThisFile({
+  namespaces: "/,/open,/shut", admissionPolicy: "deny", admissionTimeout: "500ms", keepHeaders: "user-agent,x-token",
+});
 
 for (const mode of modes) {
   describe(mode.name, () => {

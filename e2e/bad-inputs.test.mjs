@@ -360,7 +360,8 @@ describe("the other ports", () => {
   }
 
   test("a request to Socket.IO on the gRPC port, and gRPC's beginning on the edge", async () => {
-    for (const [address, bytes] of [[world.service.grpc, head("GET", "/socket.io/?EIO=4&transport=polling")], [world.service.edge, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]]) {
+    const { grpc, edge } = world.service;
+    for (const [address, bytes] of [[grpc, head("GET", "/socket.io/?EIO=4&transport=polling")], [edge, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]]) {
       const raw = await open(address);
       raw.send(bytes);
       await raw.end();

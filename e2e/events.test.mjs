@@ -77,7 +77,8 @@ for (const mode of modes) {
     test("binary goes down, however deep it is, and twice where it is named twice", async () => {
       const client = await settled();
       const [one, two, empty] = [bytes(1), bytes(70_000), Buffer.alloc(0)];
-      const text = '[{"parts":[{"_placeholder":true,"num":1},{"deeper":{"num":0,"_placeholder":true}}]},{"_placeholder":true,"num":2},{"_placeholder":true,"num":1}]';
+      const text = '[{"parts":[{"_placeholder":true,"num":1},{"deeper":{"num":0,"_placeholder":true}}]},'
+        + '{"_placeholder":true,"num":2},{"_placeholder":true,"num":1}]';
       await world.control.emit({ target: { sockets: [client.id] }, event: "picture", arguments: text, attachments: [one, two, empty] });
       assert.deepEqual((await client.next("picture")).args, [{ parts: [two, { deeper: one }] }, empty, two]);
     });

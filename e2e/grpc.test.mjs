@@ -50,7 +50,8 @@ test("a wrong request is refused with everything that is wrong with it", async (
 test("what is not there is named", async () => {
   const stub = await reflection().stub("realtime.v1.EmitService");
   const said = await call(stub, "Emit", { target: { namespace: "/nowhere" }, event: "e" }).then(() => assert.fail("it was accepted"), statusOf);
-  assert.deepEqual([said.code, said.reason, said.domain, said.metadata], ["NOT_FOUND", "NAMESPACE_NOT_FOUND", "realtime-svc", { namespace: "/nowhere" }]);
+  const { code, reason, domain, metadata } = said;
+  assert.deepEqual([code, reason, domain, metadata], ["NOT_FOUND", "NAMESPACE_NOT_FOUND", "realtime-svc", { namespace: "/nowhere" }]);
 });
 
 test("health says that it serves", async () => {

@@ -11,7 +11,7 @@ import { statusOf } from "./support/status.mjs";
 
 const QUICK = { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 };
 
-let opened = [];
+const opened = [];
 const adopt = (closable) => {
   opened.push(closable);
   return closable;
@@ -147,25 +147,36 @@ describe("the service is told to end", () => {
     if (error) assert.equal(statusOf(error).code, "UNAVAILABLE");
   });
 
-  test("clients that do not read are not waited for beyond the grace period", async () => {
-    const service = await restartable({ gracePeriod: "2s", pingInterval: "1h", pingTimeout: "1h" });
+  /** stall has a client stop reading, and waits until something waits for it in the service. */
+  async function stall(service) {
     const control = adopt(new Control(service.grpc));
     const client = await adopt(Client.connect(service.url, websocket)).connected();
-    client.engine.transport.ws.pause();
+    const { ws } = client.engine.transport;
+    ws.pause();
+    adopt({ close: () => ws.terminate() });
     const padding = "x".repeat(500_000);
-    // More than the kernel takes: it waits in the service.
-    for (let i = 0; i < 14; i++) await control.tell({}, "n", [padding]);
+    while ((await control.tell({}, "n", [padding], { volatile: true })).delivered === 1);
+    await control.tell({}, "n", [padding]);
+    return control;
+  }
+
+  test("a client that does not read is not waited for beyond the grace period, and spoils the end of nobody else", async () => {
+    const service = await restartable({ gracePeriod: "4s", pingInterval: "1h", pingTimeout: "1h" });
+    const control = await stall(service);
+    const watch = await control.watch();
     const { code, ms } = await service.terminate();
-    assert.ok(ms < 6_000, `it took ${ms} ms`);
+    assert.ok(ms < 8_000, `it took ${ms} ms`);
     assert.equal(code, 0, service.tail());
-    client.engine.transport.ws?.terminate();
+    assert.equal(statusOf(await within(watch.ended, "the Watch to end")).reason, "SHUTTING_DOWN");
   });
 
   test("a second signal ends it at once", async () => {
-    const service = await restartable({ gracePeriod: "1h" });
-    await adopt(Client.connect(service.url, websocket)).connected();
+    const service = await restartable({ gracePeriod: "1h", pingInterval: "1h", pingTimeout: "1h" });
+    await stall(service);
     service.signal("SIGTERM");
-    const { ms } = await service.terminate();
+    await service.logged("stopping");
+    const { code, ms } = await service.terminate();
+    assert.equal(code, 1, service.tail());
     assert.ok(ms < 5_000, `it took ${ms} ms`);
   });
 });

@@ -36,6 +36,8 @@ const (
 	// keepaliveTimeout more: the questions that a vanished admission service holds are handed on then.
 	keepaliveTime    = 20 * time.Second
 	keepaliveTimeout = 10 * time.Second
+	// connectionTimeout is how long a new connection may take to say that it speaks HTTP/2; gRPC's own is two minutes.
+	connectionTimeout = 10 * time.Second
 	// minKeepaliveTime is how often clients may ask.
 	minKeepaliveTime = 10 * time.Second
 )
@@ -69,6 +71,7 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 		),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepaliveTime, PermitWithoutStream: true}),
+		grpc.ConnectionTimeout(connectionTimeout),
 		grpc.MaxRecvMsgSize(s.cfg.Limits.MessageBytes + targetRoom),
 		grpc.MaxConcurrentStreams(cmp.Or(cfg.MaxConcurrentStreams, 1000)),
 	}, options...)...)

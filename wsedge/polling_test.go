@@ -361,3 +361,22 @@ func TestCloseComesAfterWhatWaits(t *testing.T) {
 		t.Errorf("%d sessions are left", s.Sessions)
 	}
 }
+
+// The refusal of a body that is too large reaches the client also when the connection ends with it: it must not be
+// overtaken by a reset for the bytes that nobody read.
+func TestTooLargePostsGetTheirAnswer(t *testing.T) {
+	h := start(t, func(c *Config) { c.MaxPayload = 1000 })
+	p := h.openPolling()
+	const size = 1_000_000
+	body := strings.Repeat("x", size)
+	for i := range 10 {
+		c := h.raw()
+		fmt.Fprintf(c, "POST /socket.io/?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", p.query(), size)
+		_, _ = io.WriteString(c, body) // may fail half-way, like a browser's
+		answer, err := io.ReadAll(c)
+		if !strings.HasPrefix(string(answer), "HTTP/1.1 413 ") || err != nil {
+			t.Fatalf("try %d: %.60q, %v", i, answer, err)
+		}
+		c.Close()
+	}
+}

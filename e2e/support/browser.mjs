@@ -45,7 +45,8 @@ export class Visitor {
   constructor(page) {
     this.page = page;
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") this.#complain(`${message.type()}: ${message.text()} (${message.location().url})`);
+      const type = message.type();
+      if (type === "error" || type === "warning") this.#complain(`${type}: ${message.text()} (${message.location().url})`);
     });
     page.on("pageerror", (error) => this.#complain(`error: ${error.stack}`));
     page.on("requestfailed", (request) => this.#complain(`request: ${request.url()} ${request.failure()?.errorText}`));

@@ -4,7 +4,6 @@ import { join } from "node:path";
 
 import { binary, root } from "./binaries.mjs";
 import { Visitor } from "./browser.mjs";
-import { within } from "./inbox.mjs";
 import { Process } from "./process.mjs";
 
 /** The flags that the service is started with for the chat. */
@@ -20,7 +19,7 @@ export async function startBackend(grpc) {
 /** attached resolves when the backend has attached for the nth time. */
 export function attached(backend, nth) {
   let seen = 0;
-  return within(backend.line((line) => (/attached to realtime-svc/.test(line) && ++seen === nth ? true : null), "the backend to be attached"), "the backend");
+  return backend.line((line) => (line.includes('msg="attached to realtime-svc') && ++seen === nth) || null, "the backend to be attached");
 }
 
 /** Person is somebody who uses the chat. */
@@ -61,7 +60,7 @@ export class Person {
     return this.status("online");
   }
 
-  /** carrier resolves to what carries the connection once it is name. */
+  /** carriedBy resolves when the page says that this transport carries its connection. */
   async carriedBy(name) {
     await this.at("status").filter({ hasText: `Online · ${name}` }).waitFor();
   }

@@ -12,6 +12,8 @@ export const modes = [
 ];
 export const [polling, websocket, upgrading] = modes;
 
+const isAnswer = ({ type }) => type !== "disconnect";
+
 /** Client is one socket: a client in one namespace. */
 export class Client {
   /** What has come: {name, args, ack}; ack is the function to answer with, if the other side asked for that. */
@@ -53,7 +55,7 @@ export class Client {
 
   /** connected resolves when the socket is, and rejects if it is refused. */
   async connected() {
-    const { type, error } = await this.#lifecycle.take(({ type }) => type !== "disconnect", `${this.socket.nsp} to be connected`);
+    const { type, error } = await this.#lifecycle.take(isAnswer, `${this.socket.nsp} to be connected`);
     if (type === "refused") throw error;
     return this;
   }
@@ -86,7 +88,7 @@ export class Client {
 
   /** refused resolves to the error of connect_error. */
   async refused() {
-    const { type, error } = await this.#lifecycle.take(({ type }) => type !== "disconnect", `${this.socket.nsp} to be refused`);
+    const { type, error } = await this.#lifecycle.take(isAnswer, `${this.socket.nsp} to be refused`);
     if (type === "connect") throw new Error(`${this.socket.nsp} was connected instead of refused`);
     return error;
   }

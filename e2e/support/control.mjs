@@ -28,7 +28,7 @@ export class Control {
     }
   }
 
-  /** tell emits to a target: args become JSON, Buffers in them are left to the caller as placeholders and attachments. */
+  /** tell emits an event with args, which JSON can say, to a target. more are further fields of the request. */
   tell(target, event, args = [], more = {}) {
     return this.emit({ target, event, arguments: JSON.stringify(args), ...more });
   }
@@ -61,7 +61,7 @@ export class Control {
   /** watch resolves when the subscription stands. */
   async watch(filter = {}) {
     const watch = new Watch(this.#keep(this.#stubs.Event.watch(filter)));
-    await watch.opened;
+    await watch.begun;
     return watch;
   }
 
@@ -71,7 +71,7 @@ export class Control {
    */
   async admit(namespaces, decide) {
     const admission = new Admission(this.#keep(this.#stubs.Admission.admit()), namespaces, decide);
-    await admission.attached;
+    await admission.begun;
     return admission;
   }
 
@@ -87,26 +87,32 @@ export class Control {
   }
 }
 
+/**
+ * beginning is {begun, ended} of a stream: begun resolves with its first message, which must be the one called first, and ended to the error
+ * that ended it, or to null.
+ */
+function beginning(call, first) {
+  const ended = new Promise((resolve) => {
+    call.on("error", resolve);
+    call.on("end", () => resolve(null));
+  });
+  const message = new Promise((resolve, reject) => {
+    call.once("data", (response) => (response.message === first ? resolve() : reject(new Error(`the stream began with ${response.message}`))));
+    ended.then((error) => reject(error ?? new Error(`the stream ended before ${first} came`)));
+  });
+  return { begun: within(message, `a stream's ${first}`), ended };
+}
+
 /** Watch is a stream of what clients do. */
 class Watch {
   #call;
 
   /** What nobody has taken: events, and {missed} where some were lost. */
   events = new Inbox("Watch");
-  /** Resolves to the error that ended the stream, or to null. */
-  ended;
-
   constructor(call) {
     this.#call = call;
-    this.ended = new Promise((resolve) => {
-      call.on("error", resolve);
-      call.on("end", () => resolve(null));
-    });
+    Object.assign(this, beginning(call, "opened"));
     this.ended.then((error) => this.events.fail(error ?? new Error("the stream has ended")));
-    this.opened = within(new Promise((resolve, reject) => {
-      this.ended.then((error) => reject(error ?? new Error("the stream ended before it was opened")));
-      call.once("data", ({ message }) => (message === "opened" ? resolve() : reject(new Error(`Watch began with ${message}`))));
-    }), "a Watch to be opened");
     call.on("data", ({ batch }) => {
       if (!batch) return;
       if (batch.missed !== "0") this.events.push({ missed: batch.missed });
@@ -116,7 +122,8 @@ class Watch {
 
   /** take removes the next event that has all of these, e.g. {kind: "received", socketId}, and is called so, if it is a received one. */
   take(fields, name) {
-    const wanted = (event) => Object.entries(fields).every(([key, value]) => event[key] === value) && (name === undefined || event.received?.name === name);
+    const called = (event) => name === undefined || event.received?.name === name;
+    const wanted = (event) => called(event) && Object.entries(fields).every(([key, value]) => event[key] === value);
     return this.events.take(wanted, `an event with ${JSON.stringify(fields)}${name === undefined ? "" : ` called ${name}`}`);
   }
 
@@ -159,14 +166,7 @@ class Admission {
 
   constructor(call, namespaces, decide) {
     this.#call = call;
-    this.ended = new Promise((resolve) => {
-      call.on("error", resolve);
-      call.on("end", () => resolve(null));
-    });
-    this.attached = within(new Promise((resolve, reject) => {
-      this.ended.then((error) => reject(error ?? new Error("Admit ended before it was attached")));
-      call.once("data", ({ message }) => (message === "attached" ? resolve() : reject(new Error(`Admit began with ${message}`))));
-    }), "Admit to be attached");
+    Object.assign(this, beginning(call, "attached"));
     call.on("data", async ({ message, question, rejected }) => {
       if (message === "rejected") this.rejected.push(rejected);
       if (message !== "question") return;

@@ -3,6 +3,9 @@
 /** The deadline in ms of everything that is given no other. Only failures spend it, so it is generous: the machine may be busy. */
 export const DEADLINE = 15_000;
 
+/** A deadline for what is waited for only in case it comes. */
+export const NEVER = 2 ** 31 - 1;
+
 /** within resolves as promise does, or rejects with a text that names what was awaited. */
 export async function within(promise, what, ms = DEADLINE) {
   let timer;
@@ -77,7 +80,6 @@ export class Inbox {
 
   #summary() {
     if (this.#items.length === 0) return "nothing";
-    const shown = JSON.stringify(this.#items.slice(-5), (_, value) => (typeof value === "bigint" ? String(value) : value)) ?? "";
-    return `${this.#items.length} others, the last: ${shown.slice(0, 800)}`;
+    return `${this.#items.length} others, the last: ${JSON.stringify(this.#items.slice(-5)).slice(0, 800)}`;
   }
 }

@@ -15,6 +15,7 @@ process.on("exit", () => {
 // The default for these would leave out the above.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 
+/** Process is a running program, from its construction on. */
 export class Process {
   #child;
   #lines = [];
@@ -80,10 +81,12 @@ export class Process {
   /** end sends a signal and resolves to {code, signal} when the process has ended. */
   async end(name = "SIGKILL") {
     this.signal(name);
-    return within(this.exited, `${this.name} to end after ${name}`).catch((error) => {
+    try {
+      return await within(this.exited, `${this.name} to end after ${name}`);
+    } catch (error) {
       this.signal("SIGKILL");
       throw new Error(`${error.message}\n${this.tail()}`, { cause: error });
-    });
+    }
   }
 
   /** tail is the end of the output, for failures. */

@@ -43,7 +43,7 @@ export class Raw {
   }
 
   /** received resolves to pick's first result that is not null or undefined, called with all bytes so far whenever there are more. */
-  async received(pick, what = "an answer") {
+  received(pick, what = "an answer") {
     const look = async () => {
       for (;;) {
         const found = pick(this.#received);
@@ -91,7 +91,11 @@ export function head(method, path, headers = {}) {
 /** upgrade is the head that asks for a WebSocket. */
 export function upgrade(path = "/socket.io/?EIO=4&transport=websocket", headers = {}) {
   return head("GET", path, {
-    "connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": randomBytes(16).toString("base64"), ...headers,
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": randomBytes(16).toString("base64"),
+    ...headers,
   });
 }
 

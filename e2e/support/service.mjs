@@ -78,6 +78,11 @@ export class Service {
     this.#process.signal(name);
   }
 
+  /** logged resolves when it has logged a message, since its last start. */
+  logged(message) {
+    return this.#process.line((line) => line.includes(`"msg":${JSON.stringify(message)}`) || null, `the log to say ${message}`);
+  }
+
   /** kill ends it as a crash would. */
   async kill() {
     await this.#process.end("SIGKILL");

@@ -5,7 +5,7 @@ import { after, afterEach, before } from "node:test";
 
 import { Client } from "./clients.mjs";
 import { Control } from "./control.mjs";
-import { within } from "./inbox.mjs";
+import { NEVER, within } from "./inbox.mjs";
 import { Service } from "./service.mjs";
 
 /**
@@ -66,8 +66,7 @@ export class World {
     try {
       await this.settled();
     } finally {
-      // Hooks of a suite run here too; they have no verdict.
-      if (t.passed === false) console.error(`${t.fullName ?? t.name} failed: ${t.error?.cause?.message ?? t.error?.message}\n${this.service.tail()}`);
+      if (t.passed === false) console.error(`${t.fullName} failed: ${t.error.cause?.message ?? t.error.message}\n${this.service.tail()}`);
     }
   }
 
@@ -86,7 +85,7 @@ class Ledger {
 
   constructor(watch) {
     const read = async () => {
-      for (;;) this.#enter(await watch.events.take(() => true, "the next event", 2 ** 31 - 1));
+      for (;;) this.#enter(await watch.events.take(() => true, "the next event", NEVER));
     };
     read().catch(() => this.#onSettled());
   }

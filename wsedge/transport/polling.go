@@ -223,10 +223,13 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := int64(s.cfg.Settings.MaxPayload)
 	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
+		// The first byte is enough. It must go through a MaxBytesReader: only then
+		// does net/http wait for the client to read the answer; otherwise it
+		// closes on unread bytes, and a reset overtakes the 413.
+		limit = 0
 	}
 	var b bytes.Buffer
-	if r.ContentLength > 0 {
+	if limit > 0 && r.ContentLength > 0 {
 		b.Grow(int(r.ContentLength))
 	}
 	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
