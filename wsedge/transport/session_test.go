@@ -162,8 +162,8 @@ func TestNothingFollowsTheCloseFrame(t *testing.T) {
 		t.Error("a message was taken")
 	}
 	_ = s.wire.control(ws.OpPing, []byte("x"))
-	s.wire.malformed()
-	s.wire.violate(errOpcode)
+	s.wire.end(engineio.ParseError, CauseNone, nil)
+	s.wire.end(engineio.TransportError, CauseProtocol, nil)
 	if got := c.got.String(); got != "\x88\x00" {
 		t.Errorf("%q", got)
 	}

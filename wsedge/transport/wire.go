@@ -52,31 +52,35 @@ func (w *socketWire) OnRead(p []byte) {
 	}
 	w.dec = decoder{}
 	var violation *protocolError
-	if !errors.As(err, &violation) {
-		w.s.mu.Lock()
-		w.conn.Close() // the close handshake is done: errDone
-		w.s.mu.Unlock()
-		return
+	if errors.As(err, &violation) {
+		w.s.srv.cfg.Logger.Debug("session closed", "error", violation)
+		body := ws.NewCloseFrameBody(violation.code, "")
+		if w.end(engineio.TransportError, CauseProtocol, body) {
+			return
+		}
 	}
-	w.violate(violation)
+	// The close handshake is done, or the peer has broken it.
+	w.s.mu.Lock()
+	w.conn.Close()
+	w.s.mu.Unlock()
 }
 
-// violate answers a breach of RFC 6455 with its close code.
-func (w *socketWire) violate(v *protocolError) {
+// end closes the wire with a close frame: it ends the session, but a candidate
+// ends only itself. It reports false if the wire was closing already.
+func (w *socketWire) end(reason engineio.Reason, cause Cause, closeBody []byte) bool {
 	s := w.s
-	s.srv.cfg.Logger.Debug("session closed", "error", v)
-	body := ws.NewCloseFrameBody(v.code, "")
 	s.mu.Lock()
+	defer s.unlock()
 	switch {
 	case w.closing:
-		w.conn.Close()
+		return false
 	case w.candidate:
 		w.leave()
-		w.shut(body, CauseProtocol)
+		w.shut(closeBody, cause)
 	default:
-		s.lose(engineio.TransportError, CauseProtocol, body)
+		s.lose(reason, cause, closeBody)
 	}
-	s.unlock()
+	return true
 }
 
 // errDone stops the decoder when the connection has nothing more to say.
@@ -89,25 +93,9 @@ func (w *socketWire) message(data []byte, binary bool) error {
 	} else if p, err := engineio.ParseText(data); err == nil {
 		w.s.receive(w, p)
 	} else {
-		w.malformed()
+		w.end(engineio.ParseError, CauseNone, nil)
 	}
 	return nil
-}
-
-// malformed handles a text frame that is no Engine.IO packet: it ends the
-// session, but a candidate ends only itself.
-func (w *socketWire) malformed() {
-	s := w.s
-	s.mu.Lock()
-	switch {
-	case w.closing:
-	case w.candidate:
-		w.leave()
-		w.shut(nil, CauseNone)
-	default:
-		s.lose(engineio.ParseError, CauseNone, nil)
-	}
-	s.unlock()
 }
 
 // control implements frameSink.
@@ -145,17 +133,7 @@ func (w *socketWire) peerCloses(payload []byte) error {
 	if code != ws.StatusNoStatusRcvd {
 		body = ws.NewCloseFrameBody(code, "")
 	}
-	s := w.s
-	s.mu.Lock()
-	switch {
-	case w.closing:
-	case w.candidate:
-		w.leave()
-		w.shut(body, CauseNone)
-	default:
-		s.lose(engineio.TransportClose, CauseNone, body)
-	}
-	s.unlock()
+	w.end(engineio.TransportClose, CauseNone, body)
 	return errDone
 }
 
