@@ -212,13 +212,13 @@ func TestPollingEnds(t *testing.T) {
 
 // waitingPolls counts the sessions that a volatile message would reach.
 func (h *harness) waitingPolls() int {
-	_, delivered := h.namespace("/").Emit(rooms.Target{Rooms: []string{"nobody is here"}}, &rooms.Message{Event: "x"})
+	waiting := 0
 	for _, s := range h.server.transport.Sessions() {
 		if s.PollWaits() {
-			delivered++
+			waiting++
 		}
 	}
-	return delivered
+	return waiting
 }
 
 func TestPacketsBeforeABadOneAreHandled(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"reflect"
 	"strings"
 	"time"
-
-	"github.com/alecthomas/kong"
 )
 
 // Config is everything that can be set. Each field's tags are its documentation and its contract:
@@ -98,15 +96,6 @@ func settings(c *Config) []setting {
 // envName is the environment variable that sets the setting called name.
 func envName(name string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-}
-
-// DefaultConfig is what an empty command line, environment and file give.
-func DefaultConfig() Config {
-	var c Config
-	if err := kong.ApplyDefaults(&c); err != nil {
-		panic(err) // a tag of Config is wrong: every test shows it
-	}
-	return c
 }
 
 // limits says the default and what else is accepted; quote marks what is to be typed.

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // onPortsOfTheirOwn is a configuration whose listeners choose their ports, on the engine that is tested.
 func onPortsOfTheirOwn() Config {
-	cfg := DefaultConfig()
+	cfg := defaultConfig()
 	cfg.Listen, cfg.GRPCListen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	if kind := os.Getenv("REALTIME_TEST_ENGINE"); kind != "" {
 		cfg.Engine = kind

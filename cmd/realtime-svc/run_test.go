@@ -170,7 +170,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestLogger(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := defaultConfig()
 	cfg.NodeID = "n1"
 	for _, c := range []struct{ level, format, want string }{
 		{"info", "text", "level=INFO msg=i node=n1\nlevel=WARN msg=w node=n1\n"},

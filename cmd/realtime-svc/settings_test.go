@@ -257,7 +257,7 @@ func TestNewProcessRefuses(t *testing.T) {
 		"Admission.Policy": func(c *Config) { c.AdmissionPolicy = "perhaps" },
 		"--engine=steam: ": func(c *Config) { c.Engine = "steam" },
 	} {
-		cfg := DefaultConfig()
+		cfg := defaultConfig()
 		edit(&cfg)
 		if _, err := NewProcess(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v", want, err)

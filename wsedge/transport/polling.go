@@ -37,6 +37,8 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		return nil, engineio.ErrBadHandshakeMethod
 	case webSocket && !upgrade:
 		return nil, engineio.ErrBadRequest
+	case p.protocol() != engineio.Protocol:
+		return nil, engineio.ErrUnsupportedProtocol
 	}
 	return nil, nil
 }
@@ -44,9 +46,6 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	p := parseQuery(r.URL.RawQuery)
 	session, refusal := s.verify(r, &p, false)
-	if refusal == nil && session == nil && p.protocol() != engineio.Protocol {
-		refusal = engineio.ErrUnsupportedProtocol
-	}
 	if strings.Contains(r.UserAgent(), ";MSIE") || strings.Contains(r.UserAgent(), "Trident/") {
 		w.Header().Set("X-XSS-Protection", "0")
 	}
@@ -150,8 +149,7 @@ func (s *Session) park() (answer chan []byte, ok bool) {
 	case a == engineio.RefuseBadRequest:
 		return nil, false
 	case a == engineio.End && s.machine.PollWaiting():
-		s.cause = CauseProtocol
-		s.act(a, nil)
+		s.blame(a, CauseProtocol)
 		return nil, false
 	case a == engineio.End: // the server has closed, and can say so now
 		answer <- s.takePayload(closePacket)
@@ -167,24 +165,31 @@ func (s *Session) park() (answer chan []byte, ok bool) {
 // still waited or its body had just been made, which is lost then.
 func (s *Session) unpark(answer chan []byte) {
 	s.mu.Lock()
-	if s.poll != nil && s.poll.waiting == (chan<- []byte)(answer) {
+	switch {
+	case s.poll == nil: // it was about to be answered by an upgrade
+	case s.poll.waiting == (chan<- []byte)(answer):
 		s.poll.waiting = nil
-		s.machine.PollAnswered()
-	}
-	if s.poll != nil {
+		s.blame(s.machine.PollAborted(), CauseAborted)
+	default:
 		s.lose(engineio.TransportError, CauseAborted, nil)
 	}
 	s.unlock()
+}
+
+// blame does what the state machine decided about a request, and notes the
+// cause if that ends the session.
+func (s *Session) blame(a engineio.Action, cause Cause) {
+	if a == engineio.End {
+		s.cause = cause
+	}
+	s.act(a, nil)
 }
 
 // pollPost takes one payload. The answer comes after its packets were handled.
 func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Session) {
 	session.mu.Lock()
 	a := session.machine.PostArrived()
-	if a == engineio.End {
-		session.cause = CauseProtocol
-	}
-	session.act(a, nil)
+	session.blame(a, CauseProtocol)
 	session.unlock()
 	if a != engineio.None {
 		w.WriteHeader(http.StatusBadRequest)
@@ -292,10 +297,7 @@ func (s *Session) postDone() {
 
 func (s *Session) postAborted() {
 	s.mu.Lock()
-	if a := s.machine.PostAborted(); a == engineio.End {
-		s.cause = CauseAborted
-		s.act(a, nil)
-	}
+	s.blame(s.machine.PostAborted(), CauseAborted)
 	s.unlock()
 }
 

@@ -59,9 +59,6 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	p := parseQuery(r.URL.RawQuery)
 	session, refusal := s.verify(r, &p, true)
-	if refusal == nil && p.protocol() != engineio.Protocol {
-		refusal = engineio.ErrUnsupportedProtocol
-	}
 	var answer []byte
 	if refusal == nil {
 		var ok bool
