@@ -50,10 +50,11 @@ type Stats struct {
 	HeadsEvicted uint64
 	HeadsFailed  uint64
 
-	// Sessions, by how they began, and upgrades from polling to WebSocket.
-	SessionsPolling   uint64
-	SessionsWebSocket uint64
-	Upgrades          uint64
+	// Sessions, by how they began, and upgrades from polling to another transport.
+	SessionsPolling      uint64
+	SessionsWebSocket    uint64
+	SessionsWebTransport uint64
+	Upgrades             uint64
 	// SessionsClosed counts ended sessions by Engine.IO reason.
 	SessionsClosed map[string]uint64
 	// RequestsRefused counts refused requests by Engine.IO error text.
@@ -83,30 +84,31 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	t, door := s.transport.Stats(), s.transport.Door()
 	out := Stats{
-		Sessions:          s.transport.Len(),
-		PendingHeads:      door.Pending,
-		Accepted:          door.Accepted,
-		HeadsEvicted:      door.Evicted,
-		HeadsFailed:       door.Failed,
-		SessionsPolling:   t.OpenedPolling.Load(),
-		SessionsWebSocket: t.OpenedWebSocket.Load(),
-		Upgrades:          t.Upgraded.Load(),
-		SessionsClosed:    make(map[string]uint64),
-		RequestsRefused:   make(map[string]uint64),
-		Connected:         s.stats.Connected.Load(),
-		Disconnected:      make(map[string]uint64),
-		ConnectsRefused:   s.stats.Refused.Load(),
-		InvalidNamespaces: s.stats.InvalidNamespaces.Load(),
-		ConnectTimeouts:   s.stats.ConnectTimeouts.Load(),
-		MessagesReceived:  t.Received.Load(),
-		Events:            s.stats.Events.Load(),
-		Malformed:         s.stats.Malformed.Load(),
-		Violations:        s.stats.Violations.Load(),
-		VolatileDropped:   t.VolatileDropped.Load(),
-		Overflows:         t.Overflows.Load(),
-		AcksRefused:       s.stats.AcksRefused.Load(),
-		AcksExpired:       s.stats.AcksExpired.Load(),
-		Panics:            s.transport.Panics(),
+		Sessions:             s.transport.Len(),
+		PendingHeads:         door.Pending,
+		Accepted:             door.Accepted,
+		HeadsEvicted:         door.Evicted,
+		HeadsFailed:          door.Failed,
+		SessionsPolling:      t.Opened[engineio.Polling].Load(),
+		SessionsWebSocket:    t.Opened[engineio.WebSocket].Load(),
+		SessionsWebTransport: t.Opened[engineio.WebTransport].Load(),
+		Upgrades:             t.Upgraded.Load(),
+		SessionsClosed:       make(map[string]uint64),
+		RequestsRefused:      make(map[string]uint64),
+		Connected:            s.stats.Connected.Load(),
+		Disconnected:         make(map[string]uint64),
+		ConnectsRefused:      s.stats.Refused.Load(),
+		InvalidNamespaces:    s.stats.InvalidNamespaces.Load(),
+		ConnectTimeouts:      s.stats.ConnectTimeouts.Load(),
+		MessagesReceived:     t.Received.Load(),
+		Events:               s.stats.Events.Load(),
+		Malformed:            s.stats.Malformed.Load(),
+		Violations:           s.stats.Violations.Load(),
+		VolatileDropped:      t.VolatileDropped.Load(),
+		Overflows:            t.Overflows.Load(),
+		AcksRefused:          s.stats.AcksRefused.Load(),
+		AcksExpired:          s.stats.AcksExpired.Load(),
+		Panics:               s.transport.Panics(),
 	}
 	for r := engineio.TransportError; r <= engineio.ParseError; r++ {
 		out.SessionsClosed[r.String()] = t.ClosedBy[r].Load()

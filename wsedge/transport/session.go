@@ -44,15 +44,17 @@ type Session struct {
 	corks   uint16         // while > 0 nothing is written, only queued
 	blocked bool           // the WebSocket took less than offered: OnWritable follows
 	cause   Cause
-	ended   bool // machine said End: the application hears of it
-	told    bool // app.Closed was called
-	gone    bool // the record is out of the table
+	unsent  *[]any // tags of messages that the end has dropped, nil when there are none
+	ended   bool   // machine said End: the application hears of it
+	told    bool   // app.Closed was called
+	gone    bool   // the record is out of the table
 }
 
 // poll is what only a polling session has.
 type poll struct {
-	waiting   chan<- []byte // the parked GET takes its body here, nil when there is none
-	candidate *socketWire   // a WebSocket that wants to take over
+	waiting   chan<- payload // the parked GET takes its body here, nil when there is none
+	style     pollStyle      // what that GET wants
+	candidate *socketWire    // a WebSocket, or a WebTransport stream, that wants to take over
 }
 
 // Handler is what Config.OnSession returned for this session.
@@ -68,11 +70,46 @@ func (s *Session) Transport() engineio.Transport {
 	return s.machine.Transport()
 }
 
-// PollWaits reports whether a poll waits for something to be sent.
-func (s *Session) PollWaits() bool {
+// Revision is the revision of Engine.IO that the client speaks; it never changes.
+func (s *Session) Revision() engineio.Revision {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.machine.PollWaiting()
+	return s.machine.Revision()
+}
+
+// Writable reports whether a message would go out now: the WebSocket takes
+// bytes, or a poll waits. A volatile message is dropped otherwise.
+func (s *Session) Writable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.machine.Closed() && s.writable()
+}
+
+// Unsent returns the tags (Tagged) of the messages that were still waiting when
+// the session ended, in order. It is meant for Handler.Closed; the first call
+// takes them.
+func (s *Session) Unsent() []any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unsent == nil {
+		return nil
+	}
+	tags := *s.unsent
+	s.unsent = nil
+	return tags
+}
+
+// noteUnsent keeps the tags of what waits, for Unsent.
+func (s *Session) noteUnsent() {
+	for _, p := range s.out.waiting() {
+		if p.tag == nil {
+			continue
+		}
+		if s.unsent == nil {
+			s.unsent = new([]any)
+		}
+		*s.unsent = append(*s.unsent, p.tag)
+	}
 }
 
 // SetAlarm asks for one Handler.Alarm after the given time (late by the
@@ -112,6 +149,9 @@ func (s *Session) now() engineio.Millis { return engineio.Millis(s.srv.engine.No
 func (s *Session) unlock() {
 	s.rearm()
 	tell := s.ended && !s.told
+	if tell && s.out != nil {
+		s.noteUnsent()
+	}
 	s.told = s.told || tell
 	forget := s.ended && !s.gone && !s.machine.Closing()
 	s.gone = s.gone || forget
@@ -168,8 +208,10 @@ func (s *Session) act(a engineio.Action, w *socketWire) {
 	switch a {
 	case engineio.SendPing:
 		s.push(pingPacket)
+	case engineio.SendPong:
+		s.push(pongPacket)
 	case engineio.ReplyProbe:
-		if w.write(probePacket.webSocket()) {
+		if w.write(probePacket.bytes(w.layout())) {
 			s.release(noopPacket)
 		}
 	case engineio.ReleasePoll:
@@ -211,7 +253,7 @@ func (s *Session) end(closeBody []byte) {
 // switchTo makes the candidate the session's wire (PROTOCOL 1.6, step 2).
 func (s *Session) switchTo(w *socketWire) {
 	if s.poll.waiting != nil {
-		s.poll.waiting <- noopPacket.packet()
+		s.poll.waiting <- s.poll.style.encode(noopPacket)
 		s.poll.waiting = nil
 		s.machine.PollAnswered()
 	}
@@ -219,9 +261,6 @@ func (s *Session) switchTo(w *socketWire) {
 	w.candidate = false
 	s.wire, s.conn, s.poll = w, w.conn, nil
 	s.armed = 0
-	if w.base64 && s.out != nil {
-		s.out.textual()
-	}
 	s.srv.stats.Upgraded.Add(1)
 	s.flush()
 }
