@@ -53,7 +53,7 @@ func (w *walk) checkAction(t *rapid.T, what string, a Action) {
 	if !allowed {
 		t.Fatalf("%d %s: %v in %s", w.now, what, a, describe(&w.was))
 	}
-	if a == Switch && (w.was.Transport() != Polling || w.s.Transport() != WebSocket) {
+	if a == Switch && (w.was.Transport() != Polling || w.s.Transport() != w.was.candidate) {
 		t.Fatalf("%d %s: switched from %s to %s", w.now, what, describe(&w.was), describe(&w.s))
 	}
 	if a != Switch && w.was.Transport() != w.s.Transport() {
@@ -63,6 +63,7 @@ func (w *walk) checkAction(t *rapid.T, what string, a Action) {
 
 func (w *walk) checkState(t *rapid.T, what string) {
 	s := &w.s
+	rev4 := s.Revision() == Revision4
 	for rule, broken := range map[string]bool{
 		"an open or closing session has a deadline":  !s.over() && s.Deadline() <= 0,
 		"a session that is over has none":            s.over() && s.Deadline() != 0,
@@ -76,8 +77,8 @@ func (w *walk) checkState(t *rapid.T, what string) {
 		"no candidate when over":                     s.candidate != noCandidate && s.over(),
 		"a POST counts only on polling":              s.PostRunning() && s.Transport() != Polling,
 		"no poll waits while closing":                s.Closing() && s.PollWaiting(),
-		"a pinged session has at most its timeout":   s.awaiting && !s.Closed() && s.due > w.now+w.set.PingTimeout,
-		"the next ping is at most an interval ahead": !s.Closed() && s.due > w.now+w.set.PingInterval,
+		"a pinged session has at most its timeout":   rev4 && s.awaiting && !s.Closed() && s.due > w.now+w.set.PingTimeout,
+		"the next ping is at most an interval ahead": rev4 && !s.Closed() && s.due > w.now+w.set.PingInterval,
 	} {
 		if broken {
 			t.Fatalf("%d %s: %q broken: %s, before %s", w.now, what, rule, describe(s), describe(&w.was))

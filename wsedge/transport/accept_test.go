@@ -102,7 +102,7 @@ func TestCandidatesThatNeverComeToLife(t *testing.T) {
 	}
 	srv.engine.Shutdown()
 	srv.acceptCandidate(listened(t), []byte("101"), nil, s, false)
-	if s.poll.candidate != nil || s.machine.CandidateArrived(s.now()) != engineio.None {
+	if s.poll.candidate != nil || s.machine.CandidateArrived(s.now(), engineio.WebSocket) != engineio.None {
 		t.Error("the failed candidate is in the way of the next")
 	}
 	if (*apps)[0].closed != 0 || srv.Len() != 1 {
@@ -139,7 +139,7 @@ func TestCandidateThatTakesNothing(t *testing.T) {
 			srv, apps := running(t)
 			s := srv.newSession(engineio.Polling, &Handshake{}, false)
 			w, c := &socketWire{s: s, candidate: true}, &narrowConn{room: 1}
-			s.machine.CandidateArrived(s.now())
+			s.machine.CandidateArrived(s.now(), engineio.WebSocket)
 			s.poll.candidate = w
 			w.bind(c)
 			ask(w)
@@ -147,7 +147,7 @@ func TestCandidateThatTakesNothing(t *testing.T) {
 				t.Errorf("candidate %v, closed %v", s.poll.candidate, c.closed)
 			}
 			w.OnClose(netpoll.ErrClosed)
-			if (*apps)[0].closed != 0 || s.machine.CandidateArrived(s.now()) != engineio.None {
+			if (*apps)[0].closed != 0 || s.machine.CandidateArrived(s.now(), engineio.WebSocket) != engineio.None {
 				t.Error("the session has suffered")
 			}
 		})

@@ -257,9 +257,9 @@ func hexValue(c byte) byte {
 
 // protocol is what the EIO parameter selects: 4 only when it says exactly that,
 // 3 otherwise (PROTOCOL 1.1).
-func (p *params) protocol() int {
+func (p *params) protocol() engineio.Revision {
 	if p.eio == "4" {
-		return engineio.Protocol
+		return engineio.Revision4
 	}
 	return 3
 }

@@ -27,7 +27,7 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		switch {
 		case session == nil:
 			return nil, engineio.ErrSessionUnknown
-		case !upgrade && session.Transport().String() != p.transport, p.protocol() != engineio.Protocol:
+		case !upgrade && session.Transport().String() != p.transport, p.protocol() != engineio.Revision4:
 			return nil, engineio.ErrBadRequest
 		}
 		return session, nil
@@ -37,7 +37,7 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		return nil, engineio.ErrBadHandshakeMethod
 	case webSocket && !upgrade:
 		return nil, engineio.ErrBadRequest
-	case p.protocol() != engineio.Protocol:
+	case p.protocol() != engineio.Revision4:
 		return nil, engineio.ErrUnsupportedProtocol
 	}
 	return nil, nil

@@ -278,7 +278,7 @@ func (s *Server) newSession(t engineio.Transport, h *Handshake, base64 bool) *Se
 		session.poll = &poll{}
 		s.stats.OpenedPolling.Add(1)
 	}
-	session.machine.Open(&s.cfg.Settings, t, session.now(), s.firstPing())
+	session.machine.Open(&s.cfg.Settings, t, engineio.Revision4, session.now(), s.firstPing())
 	session.app = s.cfg.OnSession(session)
 	s.sessions.add(session)
 	return session

@@ -32,7 +32,7 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	}
 	_, query, _ := strings.Cut(string(h.target), "?")
 	p := parseQuery(query)
-	if p.transport != engineio.WebSocket.String() || p.protocol() != engineio.Protocol || !s.enabled(engineio.WebSocket) {
+	if p.transport != engineio.WebSocket.String() || p.protocol() != engineio.Revision4 || !s.enabled(engineio.WebSocket) {
 		return false
 	}
 	var session *Session
@@ -192,7 +192,7 @@ func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, session *Sess
 	}
 	w := &socketWire{s: session, base64: base64, candidate: true}
 	session.mu.Lock()
-	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now()) == engineio.None {
+	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now(), engineio.WebSocket) == engineio.None {
 		session.poll.candidate = w
 	} else {
 		w.closing = true
