@@ -83,7 +83,7 @@ func (c *Client) accept(s *Socket, q *rooms.Question, v rooms.Verdict) {
 	c.session.SetAlarm(0)
 	c.session.Cork()
 	c.session.Send(transport.Prepare(len(name)+48, func(dst []byte) []byte {
-		return socketio.AppendConnect(dst, name, id.String())
+		return socketio.AppendConnect(dst, name, id.String(), "")
 	}, nil), false)
 	if err := s.namespace.Add(s, v.User, v.Rooms); err != nil {
 		// Two of 2^120 random ids were the same, or the code is wrong.

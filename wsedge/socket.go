@@ -71,7 +71,9 @@ func prepareEvent(namespace string, m *rooms.Message) any {
 	const punctuation = 40
 	size := len(namespace) + len(m.Event) + len(m.Args) + punctuation
 	return transport.Prepare(size, func(dst []byte) []byte {
-		return socketio.AppendEvent(dst, namespace, m.Event, m.Args, len(m.Attachments), m.AckID, m.Acks != nil)
+		return socketio.AppendEvent(dst, &socketio.OutEvent{
+			Namespace: namespace, Name: m.Event, Args: m.Args, Attachments: m.Attachments, ID: m.AckID, HasID: m.Acks != nil,
+		})
 	}, m.Attachments)
 }
 
@@ -146,7 +148,7 @@ func (s *Socket) Reply(id uint64, args []byte, attachments [][]byte) error {
 	namespace := s.namespace.Name()
 	const punctuation = 32
 	p := transport.Prepare(len(namespace)+len(args)+punctuation, func(dst []byte) []byte {
-		return socketio.AppendAck(dst, namespace, args, len(attachments), id)
+		return socketio.AppendAck(dst, &socketio.OutEvent{Namespace: namespace, Args: args, Attachments: attachments, ID: id})
 	}, attachments)
 	if !s.send(p, false) {
 		return rooms.ErrSocketGone
