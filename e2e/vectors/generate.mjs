@@ -1,6 +1,7 @@
 // Writes the test vectors of the Go codecs with the JavaScript parsers, whose verdict is the measure:
 //
 //	wsedge/engineio/testdata/packets.json   engine.io-parser
+//	wsedge/engineio/testdata/stream.json    engine.io-parser's streams
 //	wsedge/socketio/testdata/packets.json   socket.io-parser
 //
 // Run it after a change of the parsers' versions, from the root of the repository:
@@ -16,6 +17,7 @@ import { fileURLToPath } from "node:url";
 
 import { engineVectors } from "./engine.mjs";
 import { socketVectors } from "./socket.mjs";
+import { streamVectors } from "./stream.mjs";
 
 const command = "npm --prefix e2e ci && node e2e/vectors/generate.mjs";
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -42,4 +44,5 @@ function write(file, parser, vectors) {
 }
 
 write("wsedge/engineio/testdata/packets.json", "engine.io-parser", engineVectors());
+write("wsedge/engineio/testdata/stream.json", "engine.io-parser", await streamVectors());
 write("wsedge/socketio/testdata/packets.json", "socket.io-parser", socketVectors());
