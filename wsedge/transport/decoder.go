@@ -15,6 +15,12 @@ type frameSink interface {
 	control(op ws.OpCode, payload []byte) error
 }
 
+// frameRules are what a decoder holds the client to. They are the same for every
+// feed of one decoder.
+type frameRules struct {
+	limit int // bytes of one message over all its fragments
+}
+
 // decoder is a push parser for the frames that a client sends (RFC 6455,
 // section 5). The zero value is ready. It keeps nothing while no frame is
 // incomplete and no message fragmented, so an idle connection costs a nil
@@ -30,6 +36,7 @@ type heldBytes struct {
 
 	message   []byte    // the fragments of an unfinished message, unmasked
 	op        ws.OpCode // its opcode; 0 when no message is unfinished
+	valid     int       // bytes of a text message that are known to be whole characters
 	fragments int
 }
 
@@ -38,15 +45,14 @@ type heldBytes struct {
 const maxFragments = 4096
 
 // feed parses what was read. It changes buf (frames are unmasked in place) and
-// hands slices of it to sink, each byte once. limit bounds one message in bytes
-// over all its fragments. After an error the decoder must not be fed again.
-func (d *decoder) feed(buf []byte, limit int, sink frameSink) error {
+// hands slices of it to sink, each byte once. After an error the decoder must not be fed again.
+func (d *decoder) feed(buf []byte, rules frameRules, sink frameSink) error {
 	for len(buf) > 0 {
 		var err error
 		if d.held != nil && d.held.need > 0 {
-			buf, err = d.resume(buf, limit, sink)
+			buf, err = d.resume(buf, rules, sink)
 		} else {
-			buf, err = d.next(buf, limit, sink)
+			buf, err = d.next(buf, rules, sink)
 		}
 		if err != nil {
 			return err
@@ -57,7 +63,7 @@ func (d *decoder) feed(buf []byte, limit int, sink frameSink) error {
 
 // next parses the frame at the beginning of buf in place, or keeps buf if the
 // frame is incomplete. It returns what follows the frame.
-func (d *decoder) next(buf []byte, limit int, sink frameSink) ([]byte, error) {
+func (d *decoder) next(buf []byte, rules frameRules, sink frameSink) ([]byte, error) {
 	h, n, err := parseHeader(buf)
 	if err != nil {
 		return nil, err
@@ -66,7 +72,7 @@ func (d *decoder) next(buf []byte, limit int, sink frameSink) ([]byte, error) {
 		d.hold(buf, min(maxHeader, len(buf)+1))
 		return nil, nil
 	}
-	if err := d.check(h, limit); err != nil {
+	if err := d.check(h, rules); err != nil {
 		return nil, err
 	}
 	end := n + int(h.Length)
@@ -78,21 +84,36 @@ func (d *decoder) next(buf []byte, limit int, sink frameSink) ([]byte, error) {
 	return buf[end:], d.frame(h, buf[n:end], sink)
 }
 
-// hold keeps the beginning of a frame until need bytes of it are there. Room
-// for the whole frame is made at once, after its length was checked.
+// firstRoom is what the beginning of an incomplete frame gets at the least, if
+// the frame is that long.
+const firstRoom = 4 << 10
+
+// hold keeps the beginning of a frame until need bytes of it are there.
 func (d *decoder) hold(buf []byte, need int) {
 	if d.held == nil {
 		d.held = &heldBytes{}
 	}
-	d.held.frame = append(make([]byte, 0, max(need, maxHeader)), buf...)
-	d.held.need = need
+	d.held.frame, d.held.need = nil, need
+	d.held.append(buf)
+}
+
+// append keeps more of the incomplete frame. Room is made for twice what has
+// come, never for more than the frame needs: a header of 14 bytes may announce
+// a megabyte, but the client has to send half of it before it is reserved.
+func (h *heldBytes) append(b []byte) {
+	have := len(h.frame) + len(b)
+	if have > cap(h.frame) {
+		room := min(max(h.need, maxHeader), max(firstRoom, 2*have))
+		h.frame = append(make([]byte, 0, room), h.frame...)
+	}
+	h.frame = append(h.frame, b...)
 }
 
 // resume completes the frame that is held, as far as buf goes.
-func (d *decoder) resume(buf []byte, limit int, sink frameSink) ([]byte, error) {
+func (d *decoder) resume(buf []byte, rules frameRules, sink frameSink) ([]byte, error) {
 	held := d.held
 	take := min(held.need-len(held.frame), len(buf))
-	held.frame = append(held.frame, buf[:take]...)
+	held.append(buf[:take])
 	buf = buf[take:]
 	if len(held.frame) < held.need {
 		return buf, nil
@@ -101,7 +122,7 @@ func (d *decoder) resume(buf []byte, limit int, sink frameSink) ([]byte, error) 
 	held.frame, held.need = nil, 0
 	// The frame is complete, or more of its header is there: in both cases it
 	// is parsed from its start, and kept again if it is still too short.
-	rest, err := d.next(frame, limit, sink)
+	rest, err := d.next(frame, rules, sink)
 	if err == nil && len(rest) > 0 {
 		panic("transport: decoder held more than one frame")
 	}
@@ -117,7 +138,7 @@ func (d *decoder) release() {
 }
 
 // check refuses a frame by its header, before its payload is waited for.
-func (d *decoder) check(h ws.Header, limit int) error {
+func (d *decoder) check(h ws.Header, rules frameRules) error {
 	unfinished, collected := false, 0
 	if d.held != nil {
 		unfinished, collected = d.held.op != 0, len(d.held.message)
@@ -140,7 +161,7 @@ func (d *decoder) check(h ws.Header, limit int) error {
 		return errOpcode
 	case (h.OpCode == ws.OpContinuation) != unfinished: // section 5.4
 		return errContinuation
-	case h.Length > int64(limit-collected):
+	case h.Length > int64(rules.limit-collected):
 		return errTooBig
 	}
 	return nil
@@ -165,21 +186,43 @@ func (d *decoder) frame(h ws.Header, payload []byte, sink frameSink) error {
 		return errTooBig
 	}
 	held.message = append(held.message, payload...)
+	if held.op == ws.OpText {
+		n, ok := textPrefix(held.message[held.valid:], h.Fin)
+		if !ok { // section 8.1; as soon as it is certain, not when the message ends
+			return errUTF8
+		}
+		held.valid += n
+	}
 	if !h.Fin {
 		return nil
 	}
 	op, message := held.op, held.message
-	held.op, held.message, held.fragments = 0, nil, 0
+	held.op, held.message, held.valid, held.fragments = 0, nil, 0, 0
 	d.release()
-	return deliver(op, message, sink)
+	return sink.message(message, op == ws.OpBinary)
 }
 
+// deliver hands over a message of one frame.
 func deliver(op ws.OpCode, payload []byte, sink frameSink) error {
-	if op == ws.OpBinary {
-		return sink.message(payload, true)
-	}
-	if !utf8.Valid(payload) { // section 8.1
+	if op == ws.OpText && !utf8.Valid(payload) { // section 8.1
 		return errUTF8
 	}
-	return sink.message(payload, false)
+	return sink.message(payload, op == ws.OpBinary)
+}
+
+// textPrefix returns how many bytes at the beginning of b are whole characters.
+// ok is false once b cannot become UTF-8 whatever follows, or, with last, if it
+// is not UTF-8 as it stands. What is left is at most the three bytes of a
+// character that has begun.
+func textPrefix(b []byte, last bool) (n int, ok bool) {
+	n = len(b)
+	for i := n - 1; i >= max(0, n-utf8.UTFMax+1) && !last; i-- {
+		if utf8.RuneStart(b[i]) {
+			if !utf8.FullRune(b[i:]) { // FullRune is true for what is certainly bad
+				n = i
+			}
+			break
+		}
+	}
+	return n, utf8.Valid(b[:n])
 }
