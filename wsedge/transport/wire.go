@@ -67,7 +67,7 @@ func (w *socketWire) bind(c netpoll.Conn) {
 
 // OnRead implements netpoll.Handler.
 func (w *socketWire) OnRead(p []byte) {
-	err := w.dec.feed(p, w.s.srv.cfg.Settings.MaxPayload, w)
+	err := w.dec.feed(p, frameRules{limit: w.s.srv.cfg.Settings.MaxPayload}, w)
 	if err == nil {
 		return
 	}
