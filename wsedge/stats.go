@@ -18,6 +18,11 @@ type counters struct {
 	ConnectTimeouts   atomic.Uint64
 	AcksRefused       atomic.Uint64
 	AcksExpired       atomic.Uint64
+	NamespacesLimited atomic.Uint64
+	EventsLimited     atomic.Uint64
+	BytesLimited      atomic.Uint64
+	Recovered         atomic.Uint64
+	Expired           atomic.Uint64
 	// byReason counts disconnects, in the order of disconnectReasons.
 	byReason [len(disconnectReasons)]atomic.Uint64
 }
@@ -77,7 +82,13 @@ type Stats struct {
 	Overflows        uint64 // sessions closed because their queue was full
 	AcksRefused      uint64 // messages not sent as too many of the socket's answers were outstanding
 	AcksExpired      uint64 // client events whose wanted answer was given up, for the same reason
-	Panics           uint64 // handlers that panicked: each a bug
+	// What the limits of one client turned down: CONNECTs, and sessions.
+	NamespacesLimited, EventsLimited, BytesLimited uint64
+	// Sockets that came back, that did not in time, and that are away now; and
+	// the bytes that are kept for them.
+	Recovered, Expired         uint64
+	SocketsAway, RecoveryBytes int
+	Panics                     uint64 // handlers that panicked: each a bug
 }
 
 // Stats returns a snapshot. The values are not taken at one instant.
@@ -108,7 +119,15 @@ func (s *Server) Stats() Stats {
 		Overflows:            t.Overflows.Load(),
 		AcksRefused:          s.stats.AcksRefused.Load(),
 		AcksExpired:          s.stats.AcksExpired.Load(),
+		NamespacesLimited:    s.stats.NamespacesLimited.Load(),
+		EventsLimited:        s.stats.EventsLimited.Load(),
+		BytesLimited:         s.stats.BytesLimited.Load(),
+		Recovered:            s.stats.Recovered.Load(),
+		Expired:              s.stats.Expired.Load(),
 		Panics:               s.transport.Panics(),
+	}
+	if r := s.cfg.Recovery; r != nil {
+		out.SocketsAway, out.RecoveryBytes = r.Away(), int(r.bytes.Load())
 	}
 	for r := engineio.TransportError; r <= engineio.ParseError; r++ {
 		out.SessionsClosed[r.String()] = t.ClosedBy[r].Load()

@@ -153,7 +153,7 @@ func TestOutboxModel(t *testing.T) {
 
 func TestPayloadOfSeveral(t *testing.T) {
 	text, binary := message("a"), message("51-[]", []byte{1})
-	plain := Prepare(1, func(dst []byte) []byte { return append(dst, 'p') }, nil, Uncompressed())
+	plain := Prepare(1, func(dst []byte) []byte { return append(dst, 'p') }, nil).Uncompressed()
 	for name, c := range map[string]struct {
 		style pollStyle
 		items []*Prepared

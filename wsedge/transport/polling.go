@@ -244,7 +244,12 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if !session.payload(packets) {
+	switch ok, limit := session.payload(packets); {
+	case limit:
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	case !ok:
 		s.refuse(w, engineio.ErrBadRequest)
 		return
 	}
@@ -294,13 +299,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 
 // payload handles the packets of one POST in their order, up to the first that
 // is none or that ends the session (PROTOCOL 1.4). It reports false, having
-// done nothing, when an upgrade has overtaken the POST.
-func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) bool {
+// done nothing, when an upgrade has overtaken the POST. limit tells that the
+// packets were more than the client may send.
+func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) (ok, limit bool) {
 	s.mu.Lock()
 	running := s.machine.PostRunning()
 	s.mu.Unlock()
 	if !running {
-		return false
+		return false, false
 	}
 	defer s.survive()
 	for p, err := range packets {
@@ -314,8 +320,11 @@ func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) bool {
 			break
 		}
 	}
-	s.postDone()
-	return true
+	s.mu.Lock()
+	s.machine.PostDone()
+	limit = s.ended && s.cause == CauseLimit
+	s.unlock()
+	return true, limit
 }
 
 // survive, deferred directly, makes a Handler's panic in a POST cost its session

@@ -20,7 +20,6 @@ type Prepared struct {
 	buf         []byte
 	start       int
 	attachments [][]byte
-	tag         any
 	binary      bool // the message in buf is binary
 	control     bool // buf is a WebSocket control frame
 	plain       bool // never compressed
@@ -31,35 +30,33 @@ type Prepared struct {
 // formTable has a place for each form of one Prepared.
 type formTable [formCount]atomic.Pointer[[]byte]
 
-// Option says more about a message.
-type Option func(*Prepared)
-
-// Uncompressed keeps a message from being compressed on any transport.
-func Uncompressed() Option { return func(p *Prepared) { p.plain = true } }
-
-// Tagged marks a message with a value for Session.Unsent.
-func Tagged(tag any) Option { return func(p *Prepared) { p.tag = tag } }
-
 // Prepare makes a message of the text that appendText appends to dst (it must
 // be UTF-8, without the packet type) and of the attachments, which it owns from
 // then on. sizeHint is about how many bytes the text will take.
-func Prepare(sizeHint int, appendText func(dst []byte) []byte, attachments [][]byte, options ...Option) *Prepared {
+func Prepare(sizeHint int, appendText func(dst []byte) []byte, attachments [][]byte) *Prepared {
 	buf := make([]byte, headerRoom+1, headerRoom+1+sizeHint)
 	buf[headerRoom] = byte(engineio.PacketMessage)
 	p := &Prepared{attachments: attachments}
-	return p.finish(appendText(buf), ws.OpText, options)
+	return p.finish(appendText(buf), ws.OpText)
 }
 
 // PrepareBinary makes a message of the bytes that appendBytes appends to dst.
-func PrepareBinary(sizeHint int, appendBytes func(dst []byte) []byte, options ...Option) *Prepared {
+func PrepareBinary(sizeHint int, appendBytes func(dst []byte) []byte) *Prepared {
 	p := &Prepared{binary: true}
-	return p.finish(appendBytes(make([]byte, headerRoom, headerRoom+sizeHint)), ws.OpBinary, options)
+	return p.finish(appendBytes(make([]byte, headerRoom, headerRoom+sizeHint)), ws.OpBinary)
+}
+
+// Uncompressed keeps p, which nobody has sent yet, from being compressed on any
+// transport. It returns p.
+func (p *Prepared) Uncompressed() *Prepared {
+	p.plain = true
+	return p
 }
 
 // preparePacket makes a Prepared of any text packet, such as a ping.
 func preparePacket(packet engineio.Packet) *Prepared {
 	p := new(Prepared)
-	return p.finish(engineio.AppendText(make([]byte, headerRoom, headerRoom+1+len(packet.Data)), packet), ws.OpText, nil)
+	return p.finish(engineio.AppendText(make([]byte, headerRoom, headerRoom+1+len(packet.Data)), packet), ws.OpText)
 }
 
 // prepareControl makes a WebSocket control frame that takes its turn in a
@@ -68,12 +65,9 @@ func prepareControl(op ws.OpCode, payload []byte) *Prepared {
 	return &Prepared{buf: appendFrame(nil, op, payload), control: true}
 }
 
-func (p *Prepared) finish(buf []byte, op ws.OpCode, options []Option) *Prepared {
+func (p *Prepared) finish(buf []byte, op ws.OpCode) *Prepared {
 	p.buf = buf
 	p.start = putHeader(buf, headerRoom, op, len(buf)-headerRoom)
-	for _, set := range options {
-		set(p)
-	}
 	return p
 }
 
@@ -127,7 +121,7 @@ func (p *Prepared) bytes(l layout) []byte {
 
 // itemCost is what a message takes in a queue besides its bytes: its Prepared
 // and its place. Without it a bound of 4 MiB would let in 180 MB of pongs.
-const itemCost = 144
+const itemCost = 96
 
 // size is what a session's queue is charged: about the memory that it keeps.
 func (p *Prepared) size() int {

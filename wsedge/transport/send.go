@@ -143,9 +143,6 @@ func (s *Session) dropQueue() {
 	if s.out == nil {
 		return
 	}
-	if s.ended && !s.told {
-		s.noteUnsent()
-	}
 	s.out.recycle()
 	s.out = nil
 }

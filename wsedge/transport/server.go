@@ -21,9 +21,9 @@ import (
 // Config configures a Server. OnSession is required; for the rest the zero
 // value means the documented default.
 type Config struct {
-	// OnSession is called for each new session before any packet of it, and
-	// returns the application's side of it. It may Send, which takes effect
-	// right after the open packet, and SetAlarm, but not Close.
+	// OnSession is called for each new session before anything else, and returns
+	// the application's side of it. It may SetAlarm; Handler.Opened, which
+	// follows, may do everything.
 	OnSession func(*Session) Handler
 
 	// Path is the prefix of all requests that are Engine.IO's. It begins and
@@ -285,6 +285,7 @@ func (s *Server) newSession(t engineio.Transport, h *Handshake, rev engineio.Rev
 	session.machine.Open(&s.cfg.Settings, t, rev, session.now(), s.firstPing())
 	session.app = s.cfg.OnSession(session)
 	s.sessions.add(session)
+	session.app.Opened()
 	return session
 }
 

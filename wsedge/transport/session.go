@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
@@ -13,6 +15,9 @@ import (
 // package is held during any call, and none of them may block for long: the
 // caller is a loop that other sessions share.
 type Handler interface {
+	// Opened comes first, once. What is sent from within it follows the open
+	// packet at once.
+	Opened()
 	// Message takes one message. data is valid during the call only.
 	Message(data []byte, binary bool)
 	// Alarm follows SetAlarm, once.
@@ -44,10 +49,9 @@ type Session struct {
 	corks   uint16         // while > 0 nothing is written, only queued
 	blocked bool           // the WebSocket took less than offered: OnWritable follows
 	cause   Cause
-	unsent  *[]any // tags of messages that the end has dropped, nil when there are none
-	ended   bool   // machine said End: the application hears of it
-	told    bool   // app.Closed was called
-	gone    bool   // the record is out of the table
+	ended   bool // machine said End: the application hears of it
+	told    bool // app.Closed was called
+	gone    bool // the record is out of the table
 }
 
 // poll is what only a polling session has.
@@ -56,6 +60,11 @@ type poll struct {
 	style     pollStyle      // what that GET wants
 	candidate *socketWire    // a WebSocket, or a WebTransport stream, that wants to take over
 }
+
+// ID is the session's id, the sid of its open packet. It is a secret: whoever
+// knows it can speak for the client. Only a client of revision 3 has it as the
+// public id of its socket as well (PROTOCOL 2.7).
+func (s *Session) ID() engineio.ID { return s.id }
 
 // Handler is what Config.OnSession returned for this session.
 func (s *Session) Handler() Handler { return s.app }
@@ -85,31 +94,12 @@ func (s *Session) Writable() bool {
 	return !s.machine.Closed() && s.writable()
 }
 
-// Unsent returns the tags (Tagged) of the messages that were still waiting when
-// the session ended, in order. It is meant for Handler.Closed; the first call
-// takes them.
-func (s *Session) Unsent() []any {
+// Closed reports whether the session has ended; Handler.Closed has been called or
+// is about to be.
+func (s *Session) Closed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unsent == nil {
-		return nil
-	}
-	tags := *s.unsent
-	s.unsent = nil
-	return tags
-}
-
-// noteUnsent keeps the tags of what waits, for Unsent.
-func (s *Session) noteUnsent() {
-	for _, p := range s.out.waiting() {
-		if p.tag == nil {
-			continue
-		}
-		if s.unsent == nil {
-			s.unsent = new([]any)
-		}
-		*s.unsent = append(*s.unsent, p.tag)
-	}
+	return s.machine.Closed()
 }
 
 // SetAlarm asks for one Handler.Alarm after the given time (late by the
@@ -142,6 +132,17 @@ func (s *Session) closeBecause(cause Cause) bool {
 	return immediate
 }
 
+// Reject ends the session because its client asks for more than it may. The
+// client is told why: by the close code 1008 and reason, at most 123 bytes of
+// UTF-8, on a WebSocket, and by the status 429 if a POST is being handled.
+func (s *Session) Reject(reason string) {
+	s.mu.Lock()
+	if !s.machine.Closed() {
+		s.lose(engineio.ForcedClose, CauseLimit, ws.NewCloseFrameBody(ws.StatusPolicyViolation, reason))
+	}
+	s.unlock()
+}
+
 func (s *Session) now() engineio.Millis { return engineio.Millis(s.srv.engine.Now()) }
 
 // unlock releases the lock after having armed the next deadline, and tells the
@@ -149,9 +150,6 @@ func (s *Session) now() engineio.Millis { return engineio.Millis(s.srv.engine.No
 func (s *Session) unlock() {
 	s.rearm()
 	tell := s.ended && !s.told
-	if tell && s.out != nil {
-		s.noteUnsent()
-	}
 	s.told = s.told || tell
 	forget := s.ended && !s.gone && !s.machine.Closing()
 	s.gone = s.gone || forget

@@ -50,6 +50,7 @@ type endings struct {
 	cause  Cause
 }
 
+func (*endings) Opened()              {}
 func (*endings) Message([]byte, bool) {}
 func (*endings) Alarm()               {}
 func (e *endings) Closed(reason engineio.Reason, cause Cause) {

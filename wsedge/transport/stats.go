@@ -19,6 +19,7 @@ const (
 	CauseAborted        // the client gave up a request that was under way
 	CauseShutdown       // the server is going down
 	CauseInternal       // the handler of the session panicked
+	CauseLimit          // the client asked for more than it may: Session.Reject
 )
 
 // String returns the text that services see as a disconnect's description;
@@ -35,6 +36,8 @@ func (c Cause) String() string {
 		return "server shutting down"
 	case CauseInternal:
 		return "internal error"
+	case CauseLimit:
+		return "limit exceeded"
 	default:
 		return ""
 	}
