@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"iter"
@@ -77,7 +78,8 @@ func Payload3(body []byte) iter.Seq2[Packet, error] {
 
 // BinaryPayload3 yields the packets of one polling body of revision 3 in binary form, in order. At the first bad length or
 // packet, or text that is not UTF-8, it yields ErrParse and stops; the packets before it count. An empty body yields
-// nothing. Nothing is parsed ahead or read twice, and only base64 takes memory.
+// nothing. Half surrogates in text, which Socket.IO 1.7 encodes as if they were characters, become U+FFFD. Nothing is parsed
+// ahead, and only base64 and text with half surrogates take memory.
 func BinaryPayload3(body []byte) iter.Seq2[Packet, error] {
 	return func(yield func(Packet, error) bool) {
 		for rest := body; len(rest) > 0; {
@@ -89,8 +91,8 @@ func BinaryPayload3(body []byte) iter.Seq2[Packet, error] {
 			case err != nil:
 			case kind == binaryKind:
 				p, err = ParseBinary3(data)
-			case kind == textKind && utf8.Valid(data):
-				p, err = ParseText3(data)
+			case kind == textKind:
+				p, err = parseUTF8(data)
 			default:
 				err = ErrParse
 			}
@@ -99,6 +101,27 @@ func BinaryPayload3(body []byte) iter.Seq2[Packet, error] {
 			}
 		}
 	}
+}
+
+// parseUTF8 parses text that nobody has checked yet.
+func parseUTF8(text []byte) (Packet, error) {
+	if !utf8.Valid(text) {
+		if text = replaceSurrogates(text); !utf8.Valid(text) {
+			return Packet{}, ErrParse
+		}
+	}
+	return ParseText3(text)
+}
+
+// replaceSurrogates returns a copy of text in which U+FFFD stands for each surrogate, whose encoding is as long.
+func replaceSurrogates(text []byte) []byte {
+	text = bytes.Clone(text)
+	for i := 0; i+2 < len(text); i++ {
+		if text[i] == 0xed && text[i+1]>>5 == 0xa0>>5 && text[i+2]>>6 == 0x80>>6 {
+			copy(text[i:], "\uFFFD")
+		}
+	}
+	return text
 }
 
 // cutText cuts the first packet off a text payload.
@@ -166,8 +189,8 @@ func utf16Prefix(text []byte, n int) (size int, ok bool) {
 			n, size = n-8, size+8
 			continue
 		}
-		r, bytes := utf8.DecodeRune(text[size:])
-		n, size = n-utf16Units(r), size+bytes
+		r, width := utf8.DecodeRune(text[size:])
+		n, size = n-utf16Units(r), size+width
 	}
 	return size, n == 0
 }
