@@ -106,7 +106,7 @@ type world struct {
 // end by itself.
 func newWorld(tb testing.TB, change ...func(*Config)) *world {
 	tb.Helper()
-	hub, err := rooms.NewHub("/", "/chat")
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/", "/chat"}})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -2,6 +2,7 @@
 //
 //	wsedge/engineio/testdata/packets.json     engine.io-parser
 //	wsedge/engineio/testdata/revision3.json   engine.io-parser 2.x, and engine.io for JSONP
+//	wsedge/engineio/testdata/stream.json      engine.io-parser's streams
 //	wsedge/socketio/testdata/packets.json     socket.io-parser
 //
 // Run it after a change of the parsers' versions, from the root of the repository:
@@ -18,6 +19,7 @@ import { fileURLToPath } from "node:url";
 import { engineVectors } from "./engine.mjs";
 import { revision3Vectors } from "./engine3.mjs";
 import { socketVectors } from "./socket.mjs";
+import { streamVectors } from "./stream.mjs";
 
 const command = "npm --prefix e2e ci && node e2e/vectors/generate.mjs";
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -45,4 +47,5 @@ function write(file, parsers, vectors) {
 
 write("wsedge/engineio/testdata/packets.json", ["engine.io-parser"], engineVectors());
 write("wsedge/engineio/testdata/revision3.json", ["engine.io-parser-v3", "engine.io"], revision3Vectors());
+write("wsedge/engineio/testdata/stream.json", ["engine.io-parser"], await streamVectors());
 write("wsedge/socketio/testdata/packets.json", ["socket.io-parser"], socketVectors());
