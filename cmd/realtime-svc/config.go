@@ -20,10 +20,12 @@ type Config struct {
 	GRPCListen  string `name:"grpc-listen" group:"listeners" default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where services connect with gRPC. Whoever reaches it may do everything: keep it on a private address."`
 	AdminListen string `name:"admin-listen" group:"listeners" default:"127.0.0.1:9091" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics are served."`
 
-	Path        string   `name:"path" group:"socketio" default:"/socket.io/" placeholder:"PATH" help:"Prefix under which Socket.IO is served. It starts and ends with a slash."`
-	Namespaces  []string `name:"namespaces" group:"socketio" default:"/" placeholder:"NAME" help:"Namespaces that clients may connect to. Others are refused with 'Invalid namespace'; '/' must be named to exist."`
-	ServeClient bool     `name:"serve-client" group:"socketio" default:"true" negatable:"" help:"Serve the stock client bundle under the path, for example /socket.io/socket.io.min.js."`
-	WebRoot     string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served, and folders are not listed."`
+	Path                 string   `name:"path" group:"socketio" default:"/socket.io/" placeholder:"PATH" help:"Prefix under which Socket.IO is served. It starts and ends with a slash."`
+	Namespaces           []string `name:"namespaces" group:"socketio" default:"/" placeholder:"NAME" help:"Namespaces that clients may connect to. Others are refused with 'Invalid namespace'; '/' must be named to exist, or be matched by a pattern."`
+	NamespacePatterns    []string `name:"namespace-patterns" group:"socketio" placeholder:"REGEXP" help:"Patterns (RE2) of further namespaces, such as /room-[0-9]+: one that a pattern matches as a whole exists while a client is in it. A comma within a pattern is written as \\,."`
+	MaxDynamicNamespaces int      `name:"max-dynamic-namespaces" group:"socketio" default:"10000" min:"1" max:"1000000" help:"How many namespaces may exist at a time because of a pattern. One more, and the client that asked for it is refused."`
+	ServeClient          bool     `name:"serve-client" group:"socketio" default:"true" negatable:"" help:"Serve the stock client bundle under the path, for example /socket.io/socket.io.min.js."`
+	WebRoot              string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served, and folders are not listed."`
 
 	Transports     []string      `name:"transports" group:"sessions" default:"polling,websocket" oneof:"polling,websocket" placeholder:"NAME" help:"Transports that a session may use."`
 	AllowUpgrades  bool          `name:"allow-upgrades" group:"sessions" default:"true" negatable:"" help:"Let a session that began with polling go on over WebSocket."`

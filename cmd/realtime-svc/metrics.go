@@ -46,7 +46,7 @@ var (
 	descSessionsClosed = desc("sessions_closed_total", "Engine.IO sessions that ended, by reason.", "reason")
 	descUpgrades       = desc("session_upgrades_total", "Sessions that went from polling to WebSocket.")
 	descRefused        = desc("requests_refused_total", "Engine.IO requests that were refused, by error.", "error")
-	descSockets        = desc("sockets", "Connected sockets by namespace.", "namespace")
+	descSockets        = desc("sockets", "Connected sockets by namespace, or by the pattern that it exists for.", "namespace")
 	descConnected      = desc("sockets_connected_total", "Sockets that connected to a namespace.")
 	descDisconnected   = desc("sockets_disconnected_total", "Sockets that were disconnected, by reason.", "reason")
 	descConnects       = desc("connects_refused_total", "Connections to a namespace that were refused, by who refused.", "by")
@@ -104,8 +104,8 @@ func (c *collector) collectEdge(e wsedge.Stats, s sink) {
 	s.each(descSessionsClosed, e.SessionsClosed)
 	s.count(descUpgrades, e.Upgrades)
 	s.each(descRefused, e.RequestsRefused)
-	for _, n := range c.hub.Namespaces() {
-		s.gauge(descSockets, n.Count(rooms.Target{}), n.Name())
+	for label, sockets := range c.sockets() {
+		s.gauge(descSockets, sockets, label)
 	}
 	s.count(descConnected, e.Connected)
 	s.each(descDisconnected, e.Disconnected)
@@ -118,6 +118,22 @@ func (c *collector) collectEdge(e wsedge.Stats, s sink) {
 	s.each(descBroken, map[string]uint64{"packet": e.Malformed, "rule": e.Violations})
 	s.each(descAcks, map[string]uint64{"client": e.AcksRefused, "service": e.AcksExpired})
 	s.count(descPanics, e.Panics)
+}
+
+// sockets counts them by namespace. Those of dynamic namespaces count for the pattern, as clients choose the name.
+func (c *collector) sockets() map[string]int {
+	by := make(map[string]int)
+	for _, pattern := range c.hub.Patterns() {
+		by[pattern] = 0
+	}
+	for _, n := range c.hub.Namespaces() {
+		label := n.Name()
+		if n.Dynamic() {
+			label = n.Pattern()
+		}
+		by[label] += n.Count(rooms.Target{})
+	}
+	return by
 }
 
 func (*collector) collectServices(f feed.Stats, a service.AdmissionStats, s sink) {

@@ -45,12 +45,14 @@ type Addrs struct{ Edge, GRPC, Admin net.Addr }
 // an engine that this system does not have.
 func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 3)}
-	hub, err := rooms.NewHub(cfg.Namespaces...)
-	if err != nil {
-		return nil, fmt.Errorf("--namespaces: %w", err)
-	}
-	if p.feed, err = feed.New(feed.Config{QueueBytes: int(cfg.WatchBuffer)}); err != nil {
+	var hub *rooms.Hub // each of the two knows the other: the feed asks for room events, the hub tells them
+	var err error
+	want := func(delta int) { hub.WantRoomEvents(delta) }
+	if p.feed, err = feed.New(feed.Config{QueueBytes: int(cfg.WatchBuffer), WantRoomEvents: want}); err != nil {
 		return nil, fmt.Errorf("--watch-buffer: %w", err)
+	}
+	if hub, err = rooms.NewHub(p.hubConfig()); err != nil {
+		return nil, errors.Join(hubProblems(err)...)
 	}
 	if p.service, err = service.New(p.serviceConfig(hub)); err != nil {
 		return nil, err
@@ -65,6 +67,15 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.service.Admissions().Stats})
 	p.admin = newAdmin(registry, p.ready.Load, logger)
 	return p, nil
+}
+
+func (p *Process) hubConfig() rooms.HubConfig {
+	return rooms.HubConfig{
+		Namespaces: p.cfg.Namespaces,
+		Patterns:   p.cfg.NamespacePatterns,
+		MaxDynamic: p.cfg.MaxDynamicNamespaces,
+		RoomEvents: p.feed.Observe,
+	}
 }
 
 // serviceConfig leaves NodeID to chance: tokens must tell this process from the one before a restart, which had the
