@@ -37,6 +37,7 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus/":     {"service", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
 	"github.com/goccy/":          {"cmd/"},
+	"github.com/klauspost/":      {"wsedge/transport"},
 	"golang.org/x/sync/":         {"examples/"},
 	"golang.org/x/sys/":          {"wsedge/netpoll"},
 }

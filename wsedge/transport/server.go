@@ -107,7 +107,7 @@ func (c *Config) setDefaults() error {
 	c.HeadTimeout = orDefault(c.HeadTimeout, defaultHeadTimeout)
 	c.BodyTimeout = orDefault(c.BodyTimeout, defaultBodyTimeout)
 	c.Engine.Logger = c.Logger
-	return nil
+	return c.Deflate.setDefaults()
 }
 
 func orDefault[T int | time.Duration](v, otherwise T) T {
@@ -121,10 +121,11 @@ func orDefault[T int | time.Duration](v, otherwise T) T {
 // All methods may be called from any goroutine.
 type Server struct {
 	// Fixed at construction.
-	cfg    Config
-	engine netpoll.Engine
-	door   *netpoll.Door
-	http   *http.Server
+	cfg     Config
+	engine  netpoll.Engine
+	door    *netpoll.Door
+	http    *http.Server
+	deflate *deflater // nil when permessage-deflate is off
 
 	sessions sessionTable
 	stats    Stats
@@ -144,6 +145,9 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
 	s := &Server{cfg: cfg, engine: engine}
+	if cfg.Deflate.Enabled {
+		s.deflate = newDeflater(cfg.Deflate)
+	}
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: cfg.HeadTimeout,
