@@ -2,6 +2,8 @@
 //
 //	wsedge/engineio/testdata/packets.json   engine.io-parser
 //	wsedge/socketio/testdata/packets.json   socket.io-parser
+//	wsedge/socketio/testdata/clients.json   socket.io-parser of clients 1.x and 2.x
+//	wsedge/socketio/testdata/msgpack.json   socket.io-msgpack-parser
 //
 // Run it after a change of the parsers' versions, from the root of the repository:
 //
@@ -14,16 +16,19 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { clientVectors } from "./clients.mjs";
 import { engineVectors } from "./engine.mjs";
+import { msgpackVectors } from "./msgpack.mjs";
 import { socketVectors } from "./socket.mjs";
 
 const command = "npm --prefix e2e ci && node e2e/vectors/generate.mjs";
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const require = createRequire(import.meta.url);
 
-// version reads a package's version where the package was loaded from; its exports may hide package.json.
-function version(name) {
-  for (let dir = dirname(require.resolve(name)); ; dir = dirname(dir)) {
+// version reads a package's version where the package was loaded from; its exports may hide package.json. A package may be
+// installed under another name than its own.
+function version(name, installed = name) {
+  for (let dir = dirname(require.resolve(installed)); ; dir = dirname(dir)) {
     try {
       const found = JSON.parse(readFileSync(join(dir, "package.json"), "utf8"));
       if (found.name === name && found.version) return found.version;
@@ -34,12 +39,14 @@ function version(name) {
   }
 }
 
-function write(file, parser, vectors) {
+function write(file, parser, vectors, installed = [parser]) {
   const path = join(root, file);
   mkdirSync(dirname(path), { recursive: true });
-  const head = { command, parser: `${parser} ${version(parser)}` };
+  const head = { command, parser: `${parser} ${installed.map((name) => version(parser, name)).join(", ")}` };
   writeFileSync(path, JSON.stringify({ ...head, ...vectors }, null, 1) + "\n");
 }
 
 write("wsedge/engineio/testdata/packets.json", "engine.io-parser", engineVectors());
 write("wsedge/socketio/testdata/packets.json", "socket.io-parser", socketVectors());
+write("wsedge/socketio/testdata/clients.json", "socket.io-parser", clientVectors(), ["socket.io-parser-v2", "socket.io-parser-v3", "socket.io-parser"]);
+write("wsedge/socketio/testdata/msgpack.json", "socket.io-msgpack-parser", msgpackVectors());
