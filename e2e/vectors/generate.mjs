@@ -4,6 +4,8 @@
 //	wsedge/engineio/testdata/revision3.json   engine.io-parser 2.x, and engine.io for JSONP
 //	wsedge/engineio/testdata/stream.json      engine.io-parser's streams
 //	wsedge/socketio/testdata/packets.json     socket.io-parser
+//	wsedge/socketio/testdata/clients.json     socket.io-parser of clients 1.x and 2.x
+//	wsedge/socketio/testdata/msgpack.json     socket.io-msgpack-parser
 //
 // Run it after a change of the parsers' versions, from the root of the repository:
 //
@@ -16,8 +18,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { clientVectors } from "./clients.mjs";
 import { engineVectors } from "./engine.mjs";
 import { revision3Vectors } from "./engine3.mjs";
+import { msgpackVectors } from "./msgpack.mjs";
 import { socketVectors } from "./socket.mjs";
 import { streamVectors } from "./stream.mjs";
 
@@ -49,3 +53,5 @@ write("wsedge/engineio/testdata/packets.json", ["engine.io-parser"], engineVecto
 write("wsedge/engineio/testdata/revision3.json", ["engine.io-parser-v3", "engine.io"], revision3Vectors());
 write("wsedge/engineio/testdata/stream.json", ["engine.io-parser"], await streamVectors());
 write("wsedge/socketio/testdata/packets.json", ["socket.io-parser"], socketVectors());
+write("wsedge/socketio/testdata/clients.json", ["socket.io-parser-v2", "socket.io-parser-v3", "socket.io-parser"], clientVectors());
+write("wsedge/socketio/testdata/msgpack.json", ["socket.io-msgpack-parser"], msgpackVectors());

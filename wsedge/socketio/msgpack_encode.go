@@ -41,8 +41,7 @@ func AppendMsgpackConnectError(dst []byte, ns, message string, data []byte) []by
 	dst = appendMsgString(dst, message)
 	if len(data) > 0 {
 		dst = appendMsgString(dst, "data")
-		var few [fewHeaders]msgHeader
-		e := newMsgEncoder(dst, data, nil, few[:0])
+		e := newMsgEncoder(dst, data, nil)
 		e.s.next()
 		e.value()
 		dst = e.finish()
@@ -72,8 +71,7 @@ func AppendMsgpackEvent(dst []byte, out *OutEvent) []byte {
 	}
 	dst = appendMsgType(append(dst, fields), Event)
 	dst = appendMsgString(dst, "data")
-	var few [fewHeaders]msgHeader
-	e := newMsgEncoder(dst, out.Args, out.Attachments, few[:0])
+	e := newMsgEncoder(dst, out.Args, out.Attachments)
 	h := e.begin(0x90)
 	e.dst = appendMsgString(e.dst, out.Name)
 	count := 1 + e.arguments()
@@ -94,8 +92,7 @@ func AppendMsgpackAck(dst []byte, out *OutEvent) []byte {
 	dst = appendMsgUint(appendMsgString(append(dst, 0x84), "id"), out.ID)
 	dst = appendMsgType(dst, Ack)
 	dst = appendMsgString(dst, "data")
-	var few [fewHeaders]msgHeader
-	e := newMsgEncoder(dst, out.Args, out.Attachments, few[:0])
+	e := newMsgEncoder(dst, out.Args, out.Attachments)
 	h := e.begin(0x90)
 	e.end(h, e.arguments())
 	return appendMsgNamespace(e.finish(), out.Namespace)

@@ -21,14 +21,13 @@ type msgEncoder struct {
 	attachments [][]byte
 	room        int // how many bytes attachments may still take
 
-	// headers are those arrays and maps, in the order of the text, whose headers are still one byte long but have to be
-	// longer, and those that have one of these inside. They are widened all at once in the end: widening each when its
-	// count is known would move its contents once for every array around it.
-	headers []msgHeader
+	// The headers of those arrays and maps, in the order of the text, that are still one byte long but have to be longer,
+	// and of those that have one of these inside. They are widened all at once in the end: widening each when its count is
+	// known would move its contents once for every array around it. The first few cost no allocation.
+	headers int
+	few     [8]msgHeader
+	more    []msgHeader
 }
-
-// fewHeaders is how many headers have room on the caller's stack.
-const fewHeaders = 8
 
 // msgHeader is the header of an array or a map.
 type msgHeader struct {
@@ -36,9 +35,9 @@ type msgHeader struct {
 	count int // elements, or pairs; below 16 nothing has to be done
 }
 
-// newMsgEncoder makes an encoder that writes text behind dst. Few is where headers begins.
-func newMsgEncoder(dst, text []byte, attachments [][]byte, few []msgHeader) msgEncoder {
-	e := msgEncoder{s: scanner{text: text, depth: deepest}, dst: dst, attachments: attachments, headers: few}
+// newMsgEncoder makes an encoder that writes text behind dst.
+func newMsgEncoder(dst, text []byte, attachments [][]byte) msgEncoder {
+	e := msgEncoder{s: scanner{text: text, depth: deepest}, dst: dst, attachments: attachments}
 	if len(attachments) > 0 {
 		e.room = len(text)
 		for _, a := range attachments {
@@ -49,23 +48,35 @@ func newMsgEncoder(dst, text []byte, attachments [][]byte, few []msgHeader) msgE
 	return e
 }
 
+func (e *msgEncoder) header(i int) *msgHeader {
+	if i < len(e.few) {
+		return &e.few[i]
+	}
+	return &e.more[i-len(e.few)]
+}
+
 // begin begins an array or a map, with the first byte that it has when it is empty.
 func (e *msgEncoder) begin(format byte) (header int) {
-	e.headers = append(e.headers, msgHeader{pos: len(e.dst)})
+	header = e.headers
+	e.headers++
+	if header >= len(e.few) {
+		e.more = append(e.more[:header-len(e.few)], msgHeader{})
+	}
+	*e.header(header) = msgHeader{pos: len(e.dst)}
 	e.dst = append(e.dst, format)
-	return len(e.headers) - 1
+	return header
 }
 
 // end ends the array or map that has this header.
 func (e *msgEncoder) end(header, count int) {
-	h := &e.headers[header]
+	h := e.header(header)
 	if count >= 16 {
 		h.count = count
 		return
 	}
 	e.dst[h.pos] |= byte(count)
-	if header == len(e.headers)-1 {
-		e.headers = e.headers[:header]
+	if header == e.headers-1 {
+		e.headers = header
 	}
 }
 
@@ -83,12 +94,12 @@ func (h *msgHeader) extra() int {
 func (e *msgEncoder) finish() []byte {
 	shift := 0
 	for i := range e.headers {
-		shift += e.headers[i].extra()
+		shift += e.header(i).extra()
 	}
 	end := len(e.dst)
 	e.dst = append(e.dst, make([]byte, shift)...)
-	for i := len(e.headers) - 1; shift > 0; i-- {
-		h := &e.headers[i]
+	for i := e.headers - 1; shift > 0; i-- {
+		h := e.header(i)
 		extra := h.extra()
 		if extra == 0 {
 			continue
@@ -185,7 +196,7 @@ func (e *msgEncoder) object() bool {
 	s.depth++
 	s.pos++
 	if o.marked && o.attached {
-		e.headers = e.headers[:h]
+		e.headers = h
 		e.dst = e.dst[:start]
 		e.attachment(e.attachments[o.num])
 		return true
