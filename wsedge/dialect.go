@@ -25,6 +25,7 @@ const (
 	formJSONOffset
 	formMsgpack
 	formMsgpackOffset
+	formOld
 )
 
 // form is the form of a message that has an offset, or has none.
@@ -34,7 +35,9 @@ func (d dialect) form(offset bool) int {
 		return formMsgpackOffset
 	case d == dialectMsgpack:
 		return formMsgpack
-	case offset && d != dialectOld: // they know of no offsets, and would show it to the page
+	case d == dialectOld: // it knows of no offsets, and would show it to the page
+		return formOld
+	case offset:
 		return formJSONOffset
 	default:
 		return formJSON
@@ -77,7 +80,20 @@ func (d dialect) prepareOut(e *socketio.OutEvent, asJSON, asMsgpack func([]byte,
 		}
 		return transport.PrepareBinary(size, func(dst []byte) []byte { return asMsgpack(dst, e) })
 	}
-	return transport.Prepare(size, func(dst []byte) []byte { return asJSON(dst, e) }, e.Attachments)
+	return transport.Prepare(size, d.text(func(dst []byte) []byte { return asJSON(dst, e) }), e.Attachments)
+}
+
+// text makes what append appends fit for the dialect. Clients 1.x decode the text
+// of a polling payload twice: they break the connection at what is not ASCII
+// (the reference sends it to them).
+func (d dialect) text(appendText func(dst []byte) []byte) func(dst []byte) []byte {
+	if d != dialectOld {
+		return appendText
+	}
+	return func(dst []byte) []byte {
+		start := len(dst)
+		return socketio.EscapeJSON(appendText(dst), start)
+	}
 }
 
 // connect makes the answer to a CONNECT that was accepted. pid is empty without
@@ -119,7 +135,7 @@ func (d dialect) prepare(size int, asJSON, asMsgpack, asOld func([]byte) []byte)
 	case dialectMsgpack:
 		return transport.PrepareBinary(size, asMsgpack)
 	case dialectOld:
-		return transport.Prepare(size, asOld, nil)
+		return transport.Prepare(size, d.text(asOld), nil)
 	default:
 		return transport.Prepare(size, asJSON, nil)
 	}

@@ -3,6 +3,8 @@ package socketio
 import (
 	"bytes"
 	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Revision 4 is what clients 1.x and 2.x speak, over Engine.IO v3 (PROTOCOL 2.7). What such a client sends is decoded by
@@ -92,4 +94,37 @@ func formDecoded(text []byte) string {
 		out = append(out, c)
 	}
 	return string(out)
+}
+
+// EscapeJSON writes what is not ASCII in text[start:] as escapes of JSON strings, and returns the text. All of that part
+// that is not ASCII must be in such strings and be UTF-8. Text that is ASCII is returned as it is.
+func EscapeJSON(text []byte, start int) []byte {
+	i := start
+	for i < len(text) && text[i] < utf8.RuneSelf {
+		i++
+	}
+	if i == len(text) {
+		return text
+	}
+	rest := bytes.Clone(text[i:])
+	text = text[:i]
+	for len(rest) > 0 {
+		r, n := utf8.DecodeRune(rest)
+		rest = rest[n:]
+		switch high, low := utf16.EncodeRune(r); {
+		case r < utf8.RuneSelf:
+			text = append(text, byte(r))
+		case high != utf8.RuneError:
+			text = appendEscape(appendEscape(text, high), low)
+		default:
+			text = appendEscape(text, r)
+		}
+	}
+	return text
+}
+
+// appendEscape appends the escape of one UTF-16 code unit.
+func appendEscape(dst []byte, unit rune) []byte {
+	const hex = "0123456789abcdef"
+	return append(dst, '\\', 'u', hex[unit>>12&15], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
 }

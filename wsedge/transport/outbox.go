@@ -32,6 +32,9 @@ func (o *outbox) push(p *Prepared) {
 // waiting is what has not gone, in order; of its first item a part may have.
 func (o *outbox) waiting() []*Prepared { return o.items[o.head:] }
 
+// last is what was pushed last; something waits.
+func (o *outbox) last() *Prepared { return o.items[len(o.items)-1] }
+
 func (o *outbox) empty() bool { return o.head == len(o.items) }
 
 // advance takes n bytes off the front.

@@ -121,7 +121,7 @@ func writePayload(w http.ResponseWriter, p *params, answer payload) error {
 	switch {
 	case p.jsonp:
 		body = engineio.AppendJSONP(nil, p.script, body)
-		header.Set("Content-Type", "text/javascript; charset=UTF-8")
+		header.Set("Content-Type", "text/plain; charset=UTF-8") // as the reference says
 	case answer.binary:
 		header.Set("Content-Type", "application/octet-stream")
 	default:
@@ -258,12 +258,15 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 	_, _ = io.WriteString(w, "ok")
 }
 
+// nobody is the packets of a form without any.
+func nobody(func(engineio.Packet, error) bool) {}
+
 // payloadOf reads the packets of a POST as its client writes them.
 func payloadOf(body []byte, p *params, binary bool) (iter.Seq2[engineio.Packet, error], error) {
 	if p.jsonp {
 		var err error
-		if body, err = engineio.ParseJSONP(body); err != nil {
-			return nil, err
+		if body, err = engineio.ParseJSONP(body); err != nil || body == nil {
+			return nobody, err
 		}
 	}
 	if binary && !p.jsonp {

@@ -207,7 +207,9 @@ func (s *Session) act(a engineio.Action, w *socketWire) {
 	case engineio.SendPing:
 		s.push(pingPacket)
 	case engineio.SendPong:
-		s.push(pongPacket)
+		if s.out == nil || s.out.last() != pongPacket { // one body may hold very many pings
+			s.push(pongPacket)
+		}
 	case engineio.ReplyProbe:
 		if w.write(probePacket.bytes(w.layout())) {
 			s.release(noopPacket)
