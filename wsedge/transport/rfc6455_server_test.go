@@ -217,3 +217,24 @@ func overLoopback(t *testing.T, cases []streamCase, deflate DeflateConfig, heade
 
 // The same cases against a server: each ends with the very code, and a bystander notices nothing.
 func TestRFC6455Server(t *testing.T) { overLoopback(t, rfc6455Cases, DeflateConfig{}, "") }
+
+// A client that sends far more than it may hears why, can send it to its end, and sees the connection end in order: a
+// reset would take the close frame with it.
+func TestRefusedMessageIsReadToItsEnd(t *testing.T) {
+	_, address := serving(t, DeflateConfig{})
+	client := dialRaw(t, address, "")
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := client.Write(join(frame(0x82, strings.Repeat("x", 16*limit)), frame(0x88, "\x03\xf1")))
+		wrote <- err
+	}()
+	if err := <-wrote; err != nil { // before anything is read, as a client that is busy does
+		t.Fatal(err)
+	}
+	if f := client.hear(t); f.Header.OpCode != ws.OpClose || string(f.Payload) != "\x03\xf1" {
+		t.Fatalf("%+v %q", f.Header, f.Payload)
+	}
+	if b, err := io.ReadAll(client.r); err != nil || len(b) > 0 {
+		t.Errorf("%q, %v", b, err)
+	}
+}
