@@ -67,6 +67,7 @@ func (m *model) sizes(after string) (sizes []RoomSize) {
 type pair struct {
 	n       *Namespace
 	m       model
+	told    *mirror
 	sockets int
 	emitted int
 }
@@ -225,13 +226,17 @@ func (p *pair) check(t *rapid.T) {
 	if got, want := p.n.Rooms("", 1000), p.m.sizes(""); !slices.Equal(got, want) {
 		t.Fatalf("Rooms = %v, want %v", got, want)
 	}
+	if diff := p.told.differs(p.n); diff != "" {
+		t.Fatalf("whoever listened does not know the truth: %s", diff)
+	}
 }
 
 func TestAgainstModel(t *testing.T) {
 	for _, sockets := range []int{4, 12, 2 * fewCandidates} {
 		t.Run(fmt.Sprint(sockets, " sockets"), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
-				p := &pair{n: newNamespace("/"), m: model{members: map[int]*modelMember{}}, sockets: sockets}
+				p := &pair{m: model{members: map[int]*modelMember{}}, sockets: sockets}
+				p.n, p.told = listened(t)
 				t.Repeat(map[string]func(*rapid.T){
 					"add": p.add, "remove": p.remove, "join": p.join, "leave": p.leave, "emit": p.emit, "query": p.query,
 					"": p.check,
