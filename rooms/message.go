@@ -3,7 +3,7 @@ package rooms
 import "sync/atomic"
 
 // MaxForms is how many wire forms of one Message can be kept.
-const MaxForms = 4
+const MaxForms = 5
 
 // Message is one event on its way down to sockets. It is emitted in one namespace, once, and immutable from then on:
 // the receivers share it and its bytes. Use it by pointer only.

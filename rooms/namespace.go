@@ -59,6 +59,9 @@ func (n *Namespace) Dynamic() bool { return n.pattern != "" }
 // the name, no client chose it.
 func (n *Namespace) Pattern() string { return n.pattern }
 
+// Recorder is what HubConfig.Recorder returned for this namespace, or nil.
+func (n *Namespace) Recorder() Recorder { return n.recorder }
+
 // Exit undoes one [Hub.Enter], after the member that was added for it, if any, has been removed. A dynamic namespace that
 // nobody uses any longer ceases to exist, with its rooms and its recorder; one that is configured is not changed.
 func (n *Namespace) Exit() {
