@@ -21,14 +21,19 @@ type modelMember struct {
 	rooms map[string]bool
 }
 
+// implies reports whether room is the name of the i-th member's own room, in either form (PROTOCOL 2.7).
+func implies(i int, room string) bool {
+	return room == idOf(i).String() || room == "/#"+idOf(i).String()
+}
+
 // in reports whether the i-th member is in a room, the implied one included.
-func (m *modelMember) in(i int, room string) bool { return m.rooms[room] || room == idOf(i).String() }
+func (m *modelMember) in(i int, room string) bool { return m.rooms[room] || implies(i, room) }
 
 func (m *modelMember) listed() []string { return slices.Sorted(maps.Keys(m.rooms)) }
 
 func (m *modelMember) join(i int, rooms []string) {
 	for _, room := range rooms {
-		if room != "" && room != idOf(i).String() {
+		if room != "" && !implies(i, room) {
 			m.rooms[room] = true
 		}
 	}
@@ -82,6 +87,7 @@ func (p *pair) roomNames() *rapid.Generator[[]string] {
 	return rapid.SliceOfN(rapid.OneOf(
 		rapid.SampledFrom([]string{"", "a", "b", "c", "d", "ann"}),
 		rapid.Map(p.socket(), func(i int) string { return idOf(i).String() }),
+		rapid.Map(p.socket(), func(i int) string { return "/#" + idOf(i).String() }),
 	), 0, 4)
 }
 

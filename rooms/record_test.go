@@ -169,16 +169,16 @@ func TestRecorderIsMadeOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			n, err := h.Enter("/room-1")
-			if err != nil || n.recorder == nil {
-				t.Errorf("Enter: %v, recorder %v", err, n.recorder)
+			if err != nil || n.Recorder() == nil {
+				t.Errorf("Enter: %v, recorder %v", err, n.Recorder())
 			}
 		})
 		wg.Go(func() {
-			if n, _ := h.Namespace("/room-1"); n.hub != nil && n.recorder == nil {
+			if n, _ := h.Namespace("/room-1"); n.hub != nil && n.Recorder() == nil {
 				t.Error("found without its recorder")
 			}
 			for _, n := range h.Namespaces() {
-				if n.recorder == nil {
+				if n.Recorder() == nil {
 					t.Errorf("%s listed without its recorder", n.Name())
 				}
 			}
@@ -188,7 +188,7 @@ func TestRecorderIsMadeOnce(t *testing.T) {
 	if len(made) != 3 || made["/"] != 1 || made["/chat"] != 1 || made["/room-1"] != 1 {
 		t.Errorf("made %v", made)
 	}
-	if n, _ := h.Namespace("/room-2"); n.recorder != nil || made["/room-2"] != 0 {
+	if n, _ := h.Namespace("/room-2"); n.Recorder() != nil || made["/room-2"] != 0 {
 		t.Error("a namespace that does not exist has a recorder")
 	}
 }
