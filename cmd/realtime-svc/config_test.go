@@ -96,7 +96,8 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"ping-timeout": "8s", "upgrade-timeout": "9s", "connect-timeout": "11s", "keep-headers": "cookie", "max-payload": "5KiB",
 		"max-outbox": "6MiB", "max-pending-acks": "7", "admission-policy": "deny", "admission-timeout": "6s", "watch-buffer": "9MiB",
 		"engine": "portable", "head-timeout": "3s", "max-pending-heads": "5", "grace-period": "12s", "node-id": "n1",
-		"log-level": "debug", "log-format": "json",
+		"log-level": "debug", "log-format": "json", "allow-eio3": "true", "keep-auth": "true", "recovery-max-age": "2m", "recovery-bytes": "7MiB",
+		"max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
 	}
 	for _, s := range settings(&Config{}) {
 		text, ok := values[s.name]

@@ -55,6 +55,8 @@ func fixedCollector(t *testing.T) *collector {
 				Connected: 7, Disconnected: map[string]uint64{"transport close": 8}, ConnectsRefused: 9, InvalidNamespaces: 10,
 				ConnectTimeouts: 11, MessagesReceived: 12, Events: 13, Malformed: 14, Violations: 15, VolatileDropped: 16,
 				Overflows: 17, AcksRefused: 18, AcksExpired: 19, Panics: 20,
+				SessionsWebTransport: 38, NamespacesLimited: 39, EventsLimited: 40, BytesLimited: 41, Recovered: 42, Expired: 43,
+				SocketsAway: 44, RecoveryBytes: 45,
 				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 37,
 			}
 		},
@@ -88,6 +90,9 @@ func TestCollector(t *testing.T) {
 		"realtime_connections_accepted_total": 34, "realtime_pending_heads": 35,
 		"realtime_heads_closed_total why=evicted": 36, "realtime_heads_closed_total why=failed": 37,
 		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
+		"realtime_sessions_opened_total transport=webtransport": 38, "realtime_limits_reached_total limit=namespaces": 39,
+		"realtime_limits_reached_total limit=events": 40, "realtime_limits_reached_total limit=bytes": 41,
+		"realtime_sockets_recovered_total": 42, "realtime_sockets_expired_total": 43, "realtime_sockets_away": 44, "realtime_recovery_bytes": 45,
 		"realtime_session_upgrades_total": 4, "realtime_sessions_closed_total reason=ping timeout": 5,
 		"realtime_requests_refused_total error=Bad request": 6, "realtime_sockets namespace=/": 0, "realtime_sockets namespace=/chat": 0,
 		"realtime_sockets namespace=/room-[0-9]+": 3, "realtime_sockets namespace=/nobody": 0,

@@ -229,6 +229,8 @@ func TestSettingsReachTheParts(t *testing.T) {
 	cfg.MaxPayload, cfg.MaxOutbox, cfg.MaxPendingAcks, cfg.MaxPendingHeads, cfg.Engine = 6, 7, 8, 9, "portable"
 	cfg.AdmissionPolicy, cfg.AdmissionTimeout = "deny", 10
 	cfg.NamespacePatterns, cfg.MaxDynamicNamespaces = []string{"/[a-z]"}, 11
+	cfg.AllowEIO3, cfg.KeepAuth, cfg.RecoveryMaxAge = true, true, 12
+	cfg.MaxNamespaces, cfg.MaxEventRate, cfg.MaxByteRate = 13, 14, 15
 	p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -239,12 +241,16 @@ func TestSettingsReachTheParts(t *testing.T) {
 		Path: "/x/", Transports: []string{"websocket"}, DisableUpgrades: true, DisableClient: true, KeepHeaders: []string{"cookie"},
 		PingInterval: 1, PingTimeout: 2, UpgradeTimeout: 3, ConnectTimeout: 4, HeadTimeout: 5,
 		MaxPayload: 6, MaxOutbox: 7, MaxPendingAcks: 8, MaxPendingHeads: 9, Engine: "portable",
+		AllowEIO3: true, KeepAuth: true, Recovery: p.recovery, MaxNamespaces: 13, EventsPerSecond: 14, BytesPerSecond: 15,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger", "Recovery")); diff != "" {
 		t.Error(diff)
 	}
 	if got.Observer != wsedge.Observer(p.feed) || got.Admitter != wsedge.Admitter(p.service.Admissions()) {
 		t.Error("the edge does not report to the services")
+	}
+	if p.recovery == nil || got.Recovery != p.recovery || p.hubConfig().Recorder == nil {
+		t.Error("lost sockets are not kept")
 	}
 	hub := p.hubConfig()
 	if diff := cmp.Diff(rooms.HubConfig{Namespaces: []string{"/"}, Patterns: []string{"/[a-z]"}, MaxDynamic: 11}, hub,
