@@ -59,14 +59,41 @@ func TestEmitWithAck(t *testing.T) {
 	}
 }
 
+// PROTOCOL 4.3 and 11.17: a broadcast to an empty room is answered at once, by nobody.
 func TestEmitWithAckToNobody(t *testing.T) {
 	n := newNamespace("/")
-	c := n.EmitWithAck(Target{}, &Message{})
-	if _, open := <-c.Answers(); open || c.Matched() != 0 {
-		t.Error("not closed at once")
+	add(t, n, 1, "", "a")
+	for _, target := range []Target{
+		{Rooms: []string{"empty"}}, {Users: []string{"nobody"}}, {Sockets: []SocketID{idOf(2)}},
+		{Rooms: []string{"a"}, ExceptSockets: []SocketID{idOf(1)}}, {ExceptRooms: []string{"a"}},
+	} {
+		c := n.EmitWithAck(target, &Message{})
+		if _, open := <-c.Answers(); open || c.Matched() != 0 {
+			t.Errorf("%+v: not closed at once", target)
+		}
+		c.Cancel()
+		c.Cancel()
 	}
-	c.Cancel()
-	c.Cancel()
+}
+
+// PROTOCOL 4.3: who is in several of the rooms is asked, and counted, once.
+func TestEmitWithAckToAUnion(t *testing.T) {
+	n := newNamespace("/")
+	for i, names := range [][]string{{"a"}, {"b"}, {"a", "b"}, {"a", "c"}, {"d"}} {
+		f := add(t, n, i, "", names...)
+		f.onDeliver = func(m *Message) bool {
+			m.Acks.Acked(f.ID(), nil, nil)
+			return true
+		}
+	}
+	c := n.EmitWithAck(Target{Rooms: []string{"a", "b", "a"}, ExceptRooms: []string{"c"}}, new(Message))
+	seen := map[SocketID]int{}
+	for a := range c.Answers() {
+		seen[a.Socket]++
+	}
+	if c.Matched() != 3 || len(seen) != 3 || seen[idOf(2)] != 1 {
+		t.Errorf("%d asked, answers %v", c.Matched(), seen)
+	}
 }
 
 func TestAckIDsAreOfTheNamespace(t *testing.T) {

@@ -43,3 +43,45 @@ func TestEmitAllocatesNothing(t *testing.T) {
 		t.Errorf("Leave and Join: %v allocations", got)
 	}
 }
+
+// Emit looks its namespace up: a configured one costs no lock and no allocation, be there patterns or not.
+func TestLookupAllocatesNothing(t *testing.T) {
+	h := newHub(t, HubConfig{Namespaces: []string{"/", "/chat"}, Patterns: []string{"/room-[0-9]+"}})
+	if _, err := h.Enter("/room-1"); err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock() // whoever takes it waits for ever
+	got := testing.AllocsPerRun(200, func() { h.Namespace("/chat") })
+	h.mu.Unlock()
+	if got != 0 {
+		t.Errorf("a configured one: %v allocations", got)
+	}
+	if got := testing.AllocsPerRun(200, func() { h.Namespace("/room-1") }); got != 0 {
+		t.Errorf("a dynamic one: %v allocations", got)
+	}
+}
+
+// While nobody listens, and without a recorder, both cost nothing.
+func TestWhatNobodyHearsCostsNothing(t *testing.T) {
+	h := newHub(t, HubConfig{Namespaces: []string{"/"}, RoomEvents: func(*Event) { t.Error("told") }})
+	n, _ := h.Namespace("/")
+	m := new(deaf)
+	m.Init(idOf(5))
+	if err := n.Add(m, "ann", []string{"all"}); err != nil {
+		t.Fatal(err)
+	}
+	rejoin := Target{Sockets: []SocketID{idOf(5)}}
+	if got := testing.AllocsPerRun(200, func() {
+		n.Leave(rejoin, "all")
+		n.Join(rejoin, "all")
+	}); got > 4 { // the room itself, which comes and goes
+		t.Errorf("Leave and Join: %v allocations", got)
+	}
+	message := new(Message)
+	if got := testing.AllocsPerRun(200, func() { n.Emit(Target{Rooms: []string{"all"}}, message) }); got != 0 {
+		t.Errorf("Emit: %v allocations", got)
+	}
+	if cap(n.happened) != 0 {
+		t.Error("something was kept")
+	}
+}

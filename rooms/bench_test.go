@@ -123,3 +123,49 @@ func BenchmarkJoinLeave(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkNamespace(b *testing.B) {
+	h := newHub(b, HubConfig{Namespaces: []string{"/", "/chat"}, Patterns: []string{"/room-[0-9]+"}})
+	if _, err := h.Enter("/room-1"); err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"/chat", "/room-1", "/room-2"} {
+		b.Run(name[1:], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := h.Namespace(name); !ok {
+					b.Fatal(name)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkEmitRecorded(b *testing.B) {
+	n := crowd(b, 100)
+	n.recorder = recorderFunc(func(*Target, *Message) func() { return func() {} })
+	m := new(Message)
+	b.ReportAllocs()
+	for b.Loop() {
+		n.Emit(Target{Rooms: []string{"ten7"}}, m)
+	}
+}
+
+func BenchmarkJoinLeaveTold(b *testing.B) {
+	told := 0
+	h := newHub(b, HubConfig{Namespaces: []string{"/"}, RoomEvents: func(*Event) { told++ }})
+	h.WantRoomEvents(1)
+	n, _ := h.Namespace("/")
+	m := new(deaf)
+	m.Init(idOf(1))
+	if err := n.Add(m, "", nil); err != nil {
+		b.Fatal(err)
+	}
+	target := Target{Sockets: []SocketID{idOf(1)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		n.Join(target, "a")
+		n.Leave(target, "a")
+	}
+	b.ReportMetric(float64(told)/float64(b.N), "events/op")
+}

@@ -32,7 +32,7 @@ func randomTarget(r *rand.Rand, sockets int) Target {
 // Everything at once: sockets come and go, join, leave, are selected, asked and answer. At the end nothing is left.
 func TestConcurrentUse(t *testing.T) {
 	const workers, socketsEach, rounds = 6, 40, 120
-	n := newNamespace("/")
+	n, told := listened(t)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
@@ -51,11 +51,17 @@ func TestConcurrentUse(t *testing.T) {
 					if err := n.Add(f, fmt.Sprint("user", i%4), []string{fmt.Sprint("room", i%8)}); err != nil {
 						t.Errorf("Add: %v", err)
 					}
+					if !told.has(f.ID().String(), f.ID()) {
+						t.Error("Add returned before all of it was told")
+					}
 					mine[i] = f
 				} else if r.IntN(3) == 0 {
 					rooms, ok := n.Remove(f)
 					if !ok || !slices.IsSorted(rooms) {
 						t.Errorf("Remove: %q, %v", rooms, ok)
+					}
+					if told.has(f.ID().String(), f.ID()) {
+						t.Error("Remove returned before all of it was told")
 					}
 					delete(mine, i)
 				}
@@ -70,6 +76,9 @@ func TestConcurrentUse(t *testing.T) {
 	checkLists(t, n)
 	if len(n.members)+len(n.index.m)+len(n.rooms.m)+len(n.users.m) != 0 {
 		t.Errorf("left: %d members, %d rooms, %d users", len(n.members), len(n.rooms.m), len(n.users.m))
+	}
+	if diff := told.differs(n); diff != "" || len(told.rooms) != 0 {
+		t.Errorf("told otherwise: %s, %d rooms", diff, len(told.rooms))
 	}
 }
 

@@ -6,43 +6,82 @@ import (
 	"testing"
 )
 
+func newHub(t testing.TB, cfg HubConfig) *Hub {
+	t.Helper()
+	h, err := NewHub(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// namesOf returns the names of the namespaces that exist, in one line.
+func namesOf(h *Hub) string {
+	var names []string
+	for _, n := range h.Namespaces() {
+		names = append(names, n.Name())
+	}
+	return strings.Join(names, " ")
+}
+
 func TestNewHub(t *testing.T) {
+	longest := "/" + strings.Repeat("x", MaxNamespaceName-1)
 	for _, tc := range []struct {
-		names string // separated by blanks
+		names []string
 		want  string // sorted; empty: ErrNamespaceName
 	}{
-		{"/", "/"},
-		{"/chat / /admin", "/ /admin /chat"},
-		{"/a?b=c", "/a?b=c"},
-		{"chat", ""},
-		{"/ chat", ""},
-		{"/chat,x", ""},
-		{"/ /chat /", ""},
+		{[]string{"/"}, "/"},
+		{[]string{"/chat", "/", "/admin"}, "/ /admin /chat"},
+		{[]string{"/a?b=c"}, "/a?b=c"},
+		{[]string{"/ü"}, "/ü"},
+		{[]string{longest}, longest},
+		{[]string{longest + "x"}, ""},
+		{[]string{""}, ""},
+		{[]string{"chat"}, ""},
+		{[]string{"/", "chat"}, ""},
+		{[]string{"/chat,x"}, ""},
+		{[]string{"/\xff"}, ""},
+		{[]string{"/", "/chat", "/"}, ""},
 	} {
-		h, err := NewHub(HubConfig{Namespaces: strings.Fields(tc.names)})
+		h, err := NewHub(HubConfig{Namespaces: tc.names})
 		if tc.want == "" {
 			if !errors.Is(err, ErrNamespaceName) || h != nil {
-				t.Errorf("NewHub(%s) = %v, %v", tc.names, h, err)
+				t.Errorf("NewHub(%q) = %v, %v", tc.names, h, err)
 			}
 			continue
 		}
-		if err != nil {
-			t.Errorf("NewHub(%s): %v", tc.names, err)
+		if err != nil || namesOf(h) != tc.want {
+			t.Errorf("NewHub(%q): %v, want %q", tc.names, err, tc.want)
 			continue
 		}
-		var got []string
 		for _, n := range h.Namespaces() {
-			got = append(got, n.Name())
-			if same, ok := h.Namespace(n.Name()); !ok || same != n {
+			if same, ok := h.Namespace(n.Name()); !ok || same != n || n.Dynamic() || n.Pattern() != "" {
 				t.Errorf("Namespace(%q) = %p, %v, not %p", n.Name(), same, ok, n)
 			}
 		}
-		if strings.Join(got, " ") != tc.want {
-			t.Errorf("NewHub(%s).Namespaces() = %s", tc.names, got)
+	}
+}
+
+func TestNewHubReportsEveryProblem(t *testing.T) {
+	h, err := NewHub(HubConfig{
+		Namespaces: []string{"x", "/a,b", "/", "/"},
+		Patterns:   []string{"/a", "/(", "", "/a", `/a)|(/b`, `/\p{nothing}`},
+		MaxDynamic: -1,
+	})
+	joined, ok := err.(interface{ Unwrap() []error })
+	if h != nil || !ok {
+		t.Fatalf("%v, %v", h, err)
+	}
+	count := map[error]int{}
+	for _, problem := range joined.Unwrap() {
+		for _, sentinel := range []error{ErrNamespaceName, ErrNamespacePattern, ErrMaxDynamic} {
+			if errors.Is(problem, sentinel) {
+				count[sentinel]++
+			}
 		}
 	}
-	if _, err := NewHub(HubConfig{Namespaces: []string{""}}); !errors.Is(err, ErrNamespaceName) {
-		t.Errorf("empty name: %v", err)
+	if count[ErrNamespaceName] != 3 || count[ErrNamespacePattern] != 5 || count[ErrMaxDynamic] != 1 || len(joined.Unwrap()) != 9 {
+		t.Error(err)
 	}
 }
 

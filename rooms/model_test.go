@@ -21,14 +21,19 @@ type modelMember struct {
 	rooms map[string]bool
 }
 
+// implies reports whether room is the name of the i-th member's own room, in either form (PROTOCOL 2.7).
+func implies(i int, room string) bool {
+	return room == idOf(i).String() || room == "/#"+idOf(i).String()
+}
+
 // in reports whether the i-th member is in a room, the implied one included.
-func (m *modelMember) in(i int, room string) bool { return m.rooms[room] || room == idOf(i).String() }
+func (m *modelMember) in(i int, room string) bool { return m.rooms[room] || implies(i, room) }
 
 func (m *modelMember) listed() []string { return slices.Sorted(maps.Keys(m.rooms)) }
 
 func (m *modelMember) join(i int, rooms []string) {
 	for _, room := range rooms {
-		if room != "" && room != idOf(i).String() {
+		if room != "" && !implies(i, room) {
 			m.rooms[room] = true
 		}
 	}
@@ -67,6 +72,7 @@ func (m *model) sizes(after string) (sizes []RoomSize) {
 type pair struct {
 	n       *Namespace
 	m       model
+	told    *mirror
 	sockets int
 	emitted int
 }
@@ -81,6 +87,7 @@ func (p *pair) roomNames() *rapid.Generator[[]string] {
 	return rapid.SliceOfN(rapid.OneOf(
 		rapid.SampledFrom([]string{"", "a", "b", "c", "d", "ann"}),
 		rapid.Map(p.socket(), func(i int) string { return idOf(i).String() }),
+		rapid.Map(p.socket(), func(i int) string { return "/#" + idOf(i).String() }),
 	), 0, 4)
 }
 
@@ -225,13 +232,17 @@ func (p *pair) check(t *rapid.T) {
 	if got, want := p.n.Rooms("", 1000), p.m.sizes(""); !slices.Equal(got, want) {
 		t.Fatalf("Rooms = %v, want %v", got, want)
 	}
+	if diff := p.told.differs(p.n); diff != "" {
+		t.Fatalf("whoever listened does not know the truth: %s", diff)
+	}
 }
 
 func TestAgainstModel(t *testing.T) {
 	for _, sockets := range []int{4, 12, 2 * fewCandidates} {
 		t.Run(fmt.Sprint(sockets, " sockets"), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
-				p := &pair{n: newNamespace("/"), m: model{members: map[int]*modelMember{}}, sockets: sockets}
+				p := &pair{m: model{members: map[int]*modelMember{}}, sockets: sockets}
+				p.n, p.told = listened(t)
 				t.Repeat(map[string]func(*rapid.T){
 					"add": p.add, "remove": p.remove, "join": p.join, "leave": p.leave, "emit": p.emit, "query": p.query,
 					"": p.check,

@@ -25,6 +25,7 @@ func picture(t testing.TB, n *Namespace, target Target) string {
 	return strings.Join(ids, " ")
 }
 
+// PROTOCOL 4.3: several rooms are a union without duplicates, except is set minus, an empty target is everyone.
 func TestSelect(t *testing.T) {
 	n := newNamespace("/")
 	add(t, n, 1, "ann", "a", "ab")

@@ -127,7 +127,7 @@ func (c *Config) checkShapes() []error {
 
 // hubProblems puts the flag's name before each problem in an error of rooms.NewHub.
 func hubProblems(err error) (problems []error) {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // it is what NewHub promises, not something wrapped
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

@@ -9,5 +9,6 @@
 //   - A queue is bounded in events and in bytes (I4). Every event that matched a watcher's filter is either in a
 //     [Batch] or counted in exactly one Batch.Missed, and in [Stats] (I5), as long as the watcher keeps reading.
 //
-// Locks: Feed.mu before Watcher.mu. Observe takes only Watcher.mu, one watcher after the other.
+// Locks: Feed.mu before Watcher.mu. Observe takes only Watcher.mu, one watcher after the other. Config.WantRoomEvents is
+// called without either.
 package feed

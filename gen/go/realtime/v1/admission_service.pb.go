@@ -216,7 +216,8 @@ func (*AdmitResponse_Rejected) isAdmitResponse_Message() {}
 // AdmitAttach says which questions the caller answers.
 type AdmitAttach struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The namespaces, e.g. "/" and "/chat", at most 1,000 unless the server is configured otherwise. Empty: all.
+	// The namespaces, e.g. "/" and "/chat", at most 1,000 unless the server is configured otherwise. One that the server's
+	// patterns admit need not exist yet. Empty: all.
 	Namespaces    []string `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

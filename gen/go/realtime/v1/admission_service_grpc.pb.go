@@ -34,7 +34,8 @@ type AdmissionServiceClient interface {
 	//
 	// A caller that ends its stream (or half-closes it, or breaks off) leaves its open questions to the others that are
 	// attached. When nobody is attached for a namespace, the server's configuration says whether clients are let in.
-	// Questions that nobody answers in time are refused with "admission timed out".
+	// Questions that nobody answers in time are refused with "admission timed out". A client that recovers its socket
+	// (Connected.recovered) is not asked about again.
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `attach` missing or sent twice, `attach.namespaces`, a message with nothing
 	// set), NOT_FOUND (NAMESPACE_NOT_FOUND), UNAVAILABLE (SHUTTING_DOWN).
@@ -74,7 +75,8 @@ type AdmissionServiceServer interface {
 	//
 	// A caller that ends its stream (or half-closes it, or breaks off) leaves its open questions to the others that are
 	// attached. When nobody is attached for a namespace, the server's configuration says whether clients are let in.
-	// Questions that nobody answers in time are refused with "admission timed out".
+	// Questions that nobody answers in time are refused with "admission timed out". A client that recovers its socket
+	// (Connected.recovered) is not asked about again.
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `attach` missing or sent twice, `attach.namespaces`, a message with nothing
 	// set), NOT_FOUND (NAMESPACE_NOT_FOUND), UNAVAILABLE (SHUTTING_DOWN).
