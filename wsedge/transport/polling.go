@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,13 +21,18 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 	if !polling && !webSocket {
 		return nil, engineio.ErrTransportUnknown
 	}
+	if refusal := s.checkOrigin(originOf(r)); refusal != nil {
+		return nil, refusal
+	}
 	if p.hasSID {
 		session = s.sessions.find(p.sid)
 		switch {
 		case session == nil:
 			return nil, engineio.ErrSessionUnknown
-		case !upgrade && session.Transport().String() != p.transport, p.protocol() != engineio.Protocol:
-			return nil, engineio.ErrBadRequest
+		case !upgrade && session.Transport().String() != p.transport:
+			return nil, errTransportMismatch
+		case p.protocol() != engineio.Protocol:
+			return nil, errProtocolMismatch
 		}
 		return session, nil
 	}
@@ -37,7 +41,11 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		return nil, engineio.ErrBadHandshakeMethod
 	case webSocket && !upgrade:
 		return nil, engineio.ErrBadRequest
-	case p.protocol() != engineio.Protocol:
+	}
+	if refusal := s.admit(r); refusal != nil {
+		return nil, refusal
+	}
+	if p.protocol() != engineio.Protocol {
 		return nil, engineio.ErrUnsupportedProtocol
 	}
 	return nil, nil
@@ -46,12 +54,12 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	p := parseQuery(r.URL.RawQuery)
 	session, refusal := s.verify(r, &p, false)
-	if strings.Contains(r.UserAgent(), ";MSIE") || strings.Contains(r.UserAgent(), "Trident/") {
-		w.Header().Set("X-XSS-Protection", "0")
+	if session != nil {
+		s.answerHeaders(w.Header(), r, nil)
 	}
 	switch {
 	case refusal != nil:
-		s.refuse(w, refusal)
+		s.refuse(w, r, refusal)
 	case session == nil && s.closing.Load():
 		refuseNew(w)
 	case session == nil:
@@ -65,13 +73,13 @@ func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) refuse(w http.ResponseWriter, refusal *engineio.Refusal) {
-	s.stats.refused(refusal)
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *engineio.Refusal) {
+	s.noteRefusal(r, refusal)
 	body := refusal.AppendJSON(nil)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(refusal.Status(true))
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // JSON, said to be JSON
 }
 
 // openPolling starts a polling session; the answer is its open packet and what
@@ -90,7 +98,8 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
 	}
 	session.corks--
 	session.unlock()
-	if writePayload(w, body) != nil {
+	s.answerHeaders(w.Header(), r, session)
+	if writePayload(w, s.compressPayload(w.Header(), r, body, true)) != nil {
 		session.abandon()
 	}
 }
@@ -105,7 +114,7 @@ func writePayload(w http.ResponseWriter, body []byte) error {
 	header.Set("Content-Type", "text/plain; charset=UTF-8")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // text/plain
 		return err
 	}
 	if err := control.Flush(); !errors.Is(err, http.ErrNotSupported) {
@@ -124,7 +133,7 @@ func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Sessio
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline
 	select {
 	case body := <-answer:
-		if writePayload(w, body) != nil {
+		if writePayload(w, s.compressPayload(w.Header(), r, body, true)) != nil {
 			session.unpark(answer)
 		}
 	case <-r.Context().Done():
@@ -216,7 +225,7 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		return
 	}
 	if !session.payload(body) {
-		s.refuse(w, engineio.ErrBadRequest)
+		s.refuse(w, r, errOvertaken)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html")

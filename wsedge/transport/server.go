@@ -26,9 +26,11 @@ type Config struct {
 	// right after the open packet, and SetAlarm, but not Close.
 	OnSession func(*Session) Handler
 
-	// Path is the prefix of all requests that are Engine.IO's. It begins and
-	// ends with a slash. Empty means "/engine.io/".
+	// Path is the prefix of all requests that are Engine.IO's. It begins with a
+	// slash; one at its end is added. Empty means "/engine.io/".
 	Path string
+	// HTTP configures what concerns requests: CORS, origins, hooks and so on.
+	HTTP HTTPConfig
 	// Settings are the timing and size rules. The zero value means
 	// engineio.DefaultSettings().
 	Settings engineio.Settings
@@ -86,9 +88,11 @@ func (c *Config) setDefaults() error {
 	if c.Path == "" {
 		c.Path = defaultPath
 	}
-	if !strings.HasPrefix(c.Path, "/") || !strings.HasSuffix(c.Path, "/") {
-		return fmt.Errorf("transport: path %q must begin and end with a slash", c.Path)
+	prefix, err := c.HTTP.prefix(c.Path)
+	if err = errors.Join(err, c.HTTP.setDefaults()); err != nil {
+		return err
 	}
+	c.Path = prefix
 	if c.Settings == (engineio.Settings{}) {
 		c.Settings = engineio.DefaultSettings()
 	}
@@ -116,10 +120,12 @@ func orDefault[T int | time.Duration](v, otherwise T) T {
 // All methods may be called from any goroutine.
 type Server struct {
 	// Fixed at construction.
-	cfg    Config
-	engine netpoll.Engine
-	door   *netpoll.Door
-	http   *http.Server
+	cfg     Config
+	engine  netpoll.Engine
+	door    *netpoll.Door
+	http    *http.Server
+	origins *originList  // nil: all are allowed
+	handler http.Handler // of Engine.IO's requests
 
 	sessions sessionTable
 	stats    Stats
@@ -139,6 +145,8 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
 	s := &Server{cfg: cfg, engine: engine}
+	s.origins, _ = newOriginList(cfg.HTTP.AllowedOrigins) // setDefaults has seen it
+	s.handler = s.engineHandler()
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: cfg.HeadTimeout,
@@ -190,12 +198,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case !ours:
-		http.NotFound(w, r)
+		foreign(w, r)
+	case s.cfg.HTTP.CORS.serve(w, r): // a preflight
 	case s.cfg.Files != nil && s.cfg.Files(w, r):
-	case r.Header.Get("Upgrade") != "":
-		s.serveUpgrade(w, r)
 	default:
-		s.servePolling(w, r)
+		s.handler.ServeHTTP(w, r)
 	}
 }
 
