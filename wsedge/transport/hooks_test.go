@@ -239,7 +239,7 @@ func TestFramesThatComeBeforeAdmission(t *testing.T) {
 	app, asked, answer := &hearing{heard: make(chan string, 1)}, make(chan struct{}), make(chan error)
 	s := serving(t, func(cfg *Config) {
 		cfg.OnSession = func(*Session) Handler { return app }
-		cfg.HTTP.AdmitTimeout = time.Minute
+		cfg.HTTP.AdmitTimeout = answerTimeout
 		cfg.HTTP.Admit = func(context.Context, *http.Request) error {
 			asked <- struct{}{}
 			return <-answer
@@ -265,7 +265,7 @@ func TestFramesThatComeBeforeAdmission(t *testing.T) {
 func TestAdmissionEndsWithItsClient(t *testing.T) {
 	asked, ended := make(chan struct{}), make(chan error)
 	s := serving(t, func(cfg *Config) {
-		cfg.HTTP.AdmitTimeout = time.Hour
+		cfg.HTTP.AdmitTimeout = answerTimeout
 		cfg.HTTP.Admit = func(ctx context.Context, _ *http.Request) error {
 			asked <- struct{}{}
 			<-ctx.Done()

@@ -57,7 +57,8 @@ type HTTPConfig struct {
 	// on a goroutine of its own, and must return when ctx ends, which is after
 	// AdmitTimeout or when the client gives up. Nil admits everybody.
 	Admit func(ctx context.Context, r *http.Request) error
-	// AdmitTimeout bounds Admit; what it says later is a refusal. 0 means 5 s.
+	// AdmitTimeout bounds Admit; what it says later is a refusal. 0 means 5 s, 30
+	// s is the most.
 	AdmitTimeout time.Duration
 	// InitialHeaders may add to the headers of the first answer of a session: its
 	// open packet by polling, or the 101 of a WebSocket that carries it from the
@@ -84,6 +85,9 @@ func (c *HTTPConfig) setDefaults() error {
 	var err error
 	if c.CORS != nil {
 		err = c.CORS.validate()
+	}
+	if c.AdmitTimeout < 0 || c.AdmitTimeout > answerTimeout { // the answer's own deadline must be later
+		err = errors.Join(err, fmt.Errorf("transport: AdmitTimeout %v is not within 0 and %v", c.AdmitTimeout, answerTimeout))
 	}
 	if c.RequireOrigin && len(c.AllowedOrigins) == 0 {
 		err = errors.Join(err, errors.New("transport: RequireOrigin without AllowedOrigins"))

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // PROTOCOL 1.1: requests are told apart by the prefix of the raw URL.
@@ -125,6 +126,8 @@ func TestHTTPConfigIsChecked(t *testing.T) {
 		"CORS line end":                 {HTTPConfig{CORS: &CORS{ExposedHeaders: []string{"X\r\nY: z"}}}, []string{"header"}},
 		"CORS told twice":               {HTTPConfig{CORS: &CORS{Origin: "*", AnyOrigin: true}}, []string{"more than one"}},
 		"CORS nil pattern":              {HTTPConfig{CORS: &CORS{OriginPatterns: []*regexp.Regexp{nil}}}, []string{"nil pattern"}},
+		"patience":                      {HTTPConfig{AdmitTimeout: time.Minute}, []string{"AdmitTimeout", "30s"}},
+		"time before the question":      {HTTPConfig{AdmitTimeout: -1}, []string{"AdmitTimeout"}},
 		"nothing to require":            {HTTPConfig{RequireOrigin: true}, []string{"RequireOrigin"}},
 		"origins": {
 			HTTPConfig{AllowedOrigins: []string{"app.example", "https://a/", "https://*", "https://a.*.example", "://a", "https://*.", "https://:80"}},

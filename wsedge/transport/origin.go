@@ -71,8 +71,14 @@ func (l *originList) allows(origin string) bool {
 	return false
 }
 
+// plainName reports whether name is one or more labels of a host name.
 func plainName(name string) bool {
-	return plainHost([]byte(name)) && !strings.Contains(name, ":") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".")
+	for i := range len(name) {
+		if !letterOrDigit(name[i]) && strings.IndexByte("-_.", name[i]) < 0 {
+			return false
+		}
+	}
+	return name != "" && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".")
 }
 
 // checkOrigin makes the checks of a request's Origin, empty for none

@@ -29,6 +29,8 @@ func TestOriginList(t *testing.T) {
 		"https://..app.example":                 false,
 		"https://evil.example/.app.example":     false,
 		"https://evil.example:80.app.example":   false,
+		"https://[::1].app.example":             false,
+		"https://[.app.example":                 false,
 		"https://evil.example?.app.example":     false,
 		"https://u@evil.example#.app.example":   false,
 		"https://a.app.example:8443":            false,
