@@ -208,3 +208,38 @@ func BenchmarkCompressPayload(b *testing.B) {
 		})
 	}
 }
+
+// PROTOCOL 1.4: one packet that may be compressed is enough, none is not. JSONP answers and payloads of revision 3 are
+// compressed as a whole.
+func TestCompressionByPacketAndForm(t *testing.T) {
+	s := serving(t, func(cfg *Config) { cfg.AllowEIO3 = true })
+	long := strings.Repeat("ab", 1000)
+	for _, c := range []struct {
+		name, eio, more string
+		send            []*Prepared
+		coding, want    string
+		kind            string
+	}{
+		{"compress false", "4", "", []*Prepared{message(long).Uncompressed()}, "", "4" + long, "text/plain; charset=UTF-8"},
+		{"one of two", "4", "", []*Prepared{message(long).Uncompressed(), message("x")}, "gzip", "4" + long + "\x1e4x", "text/plain; charset=UTF-8"},
+		{"neither of two", "4", "", []*Prepared{message(long).Uncompressed(), message("x").Uncompressed()}, "", "4" + long + "\x1e4x", "text/plain; charset=UTF-8"},
+		{"JSONP", "4", "&j=7", []*Prepared{message(long)}, "gzip", `___eio[7]("4` + long + `");`, "text/plain; charset=UTF-8"},
+		{"revision 3", "3", "&b64=1", []*Prepared{message(long)}, "gzip", "2001:4" + long, "text/plain; charset=UTF-8"},
+		{"revision 3, bytes", "3", "", []*Prepared{message("4", []byte(long))}, "gzip",
+			"\x00\x02\xff44" + "\x01\x02\x00\x00\x01\xff\x04" + long, "application/octet-stream"},
+	} {
+		opened := s.ask(line("GET", "/socket.io/?transport=polling&EIO="+c.eio))
+		_, rest, _ := strings.Cut(opened.body, `"sid":"`)
+		sid := rest[:20]
+		for _, p := range c.send {
+			s.srv.sessions.find(sid).Send(p, false)
+		}
+		r := s.ask(line("GET", "/socket.io/?transport=polling&EIO="+c.eio+"&sid="+sid+c.more, "Accept-Encoding: gzip"))
+		if r.header.Get("Content-Encoding") != c.coding || r.header.Get("Content-Type") != c.kind || r.header.Get("Content-Length") != strconv.Itoa(len(r.body)) {
+			t.Errorf("%s: %v", c.name, r.header)
+		}
+		if got := unpacked(t, r.header.Get("Content-Encoding"), r.body); got != c.want {
+			t.Errorf("%s: %.60q, want %.60q", c.name, got, c.want)
+		}
+	}
+}
