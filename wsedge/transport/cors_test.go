@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -163,5 +164,47 @@ func TestVaryIsMerged(t *testing.T) {
 	})
 	if r := s.ask(line("GET", "/socket.io/x")); strings.Join(r.header.Values("Vary"), ", ") != "Origin, Accept-Encoding" {
 		t.Errorf("%v", r.header)
+	}
+}
+
+// Over HTTP/2, as behind another http.Server, the answers are the same.
+func TestOverHTTP2(t *testing.T) {
+	s := serving(t, func(cfg *Config) {
+		cfg.HTTP.CORS = &CORS{AnyOrigin: true}
+		cfg.HTTP.CompressionThreshold = 1
+		cfg.HTTP.Cookie = DefaultCookie()
+	})
+	outer := httptest.NewUnstartedServer(s.srv)
+	outer.EnableHTTP2 = true
+	outer.StartTLS()
+	defer outer.Close()
+	do := func(method, target string) *http.Response {
+		req, err := http.NewRequest(method, outer.URL+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://app.example")
+		resp, err := outer.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.ProtoMajor != 2 || resp.Header.Get("Access-Control-Allow-Origin") != "https://app.example" {
+			t.Errorf("%s %s: %v %s %v", method, target, err, resp.Proto, resp.Header)
+		}
+		resp.Body = io.NopCloser(strings.NewReader(string(body)))
+		return resp
+	}
+	if resp := do("OPTIONS", pollingURL); resp.StatusCode != 204 || resp.ContentLength > 0 {
+		t.Errorf("%s, %d bytes", resp.Status, resp.ContentLength)
+	}
+	if resp := do("GET", pollingURL+"&sid=no"); resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s %v", resp.Status, resp.Header)
+	}
+	resp := do("GET", pollingURL)
+	body, _ := io.ReadAll(resp.Body)
+	if !resp.Uncompressed || !strings.HasPrefix(string(body), `0{"sid":"`) || !strings.HasPrefix(resp.Header.Get("Set-Cookie"), "io=") {
+		t.Errorf("compressed %v, %.20q, %v", resp.Uncompressed, body, resp.Header)
 	}
 }

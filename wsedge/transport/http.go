@@ -98,8 +98,9 @@ func (c *HTTPConfig) setDefaults() error {
 
 // prefix is what the raw URL of a request that is ours begins with.
 func (c *HTTPConfig) prefix(path string) (string, error) {
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#% ") {
-		return "", fmt.Errorf("transport: path %q must begin with a slash and have none of \"?#%% \"", path)
+	bad := func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '?' || c == '#' }
+	if !strings.HasPrefix(path, "/") || strings.ContainsFunc(path, bad) {
+		return "", fmt.Errorf("transport: path %q is not what a URL's path begins with: a slash, then no space, ? or #", path)
 	}
 	path = strings.TrimSuffix(path, "/")
 	if !c.DisableTrailingSlash {

@@ -26,6 +26,7 @@ func TestPaths(t *testing.T) {
 		{"/a/b", false, []string{"/a/b/c"}, []string{"/a/b", "/a/"}},
 		{"/socket.io/", true, []string{"/socket.io", "/socket.io/", "/socket.iofoo"}, []string{"/socket.i", "/"}},
 		{"/socket.io", true, []string{"/socket.io", "/socket.io/"}, []string{"/socketio"}},
+		{"/caf%C3%A9", false, []string{"/caf%C3%A9/"}, []string{"/caf%c3%a9/", "/cafe/"}},
 		{"/", false, []string{"/", "/x"}, nil},
 		{"", false, []string{"/engine.io/"}, []string{"/socket.io/", "/engine.io"}},
 	} {
@@ -145,7 +146,7 @@ func TestHTTPConfigIsChecked(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"socket.io/", "/a?b/", "/a b/", "/a%20/"} {
+	for _, path := range []string{"socket.io/", "/a?b/", "/a b/", "/a#/", "/a\r\n/", "/\u00e9/"} {
 		if _, err := NewServer(Config{OnSession: func(*Session) Handler { return nil }, Path: path}); err == nil {
 			t.Errorf("path %q: taken", path)
 		}
