@@ -51,19 +51,38 @@ func (h *harness) Observe(e *rooms.Event) { h.events <- e }
 // start runs a server on a loopback port until the test ends.
 func start(t testing.TB, edit ...func(*Config)) *harness {
 	t.Helper()
+	return startWith(t, testNamespaces, edit...)
+}
+
+// testNamespaces are those of most tests.
+var testNamespaces = rooms.HubConfig{Namespaces: []string{"/", "/chat", "/admin"}}
+
+// startWith is start with other namespaces.
+func startWith(t testing.TB, namespaces rooms.HubConfig, edit ...func(*Config)) *harness {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startOn(t, l, func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }, edit...)
+	hub, err := rooms.NewHub(namespaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, hub, l, func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }, edit...)
 }
 
 func startOn(t testing.TB, l net.Listener, dial func() (net.Conn, error), edit ...func(*Config)) *harness {
 	t.Helper()
-	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/", "/chat", "/admin"}})
+	hub, err := rooms.NewHub(testNamespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, hub, l, dial, edit...)
+}
+
+func serve(t testing.TB, hub *rooms.Hub, l net.Listener, dial func() (net.Conn, error), edit ...func(*Config)) *harness {
+	t.Helper()
+	var err error
 	h := &harness{t: t, hub: hub, events: make(chan *rooms.Event, 100_000), dial: dial}
 	cfg := Config{Hub: hub, Observer: h, Engine: os.Getenv("REALTIME_TEST_ENGINE"), Logger: slog.New(slog.DiscardHandler)}
 	for _, e := range edit {

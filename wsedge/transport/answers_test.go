@@ -58,7 +58,7 @@ func TestAnswersAsTheReference(t *testing.T) {
 	if err := json.Unmarshal(b, &rows); err != nil {
 		t.Fatal(err)
 	}
-	s := serving(t, nil)
+	s := newSite(t, nil)
 	masked := regexp.MustCompile(`"sid":"[^"]*"`)
 	for _, row := range rows {
 		want := row.ours()
@@ -86,7 +86,7 @@ func TestAnswersAsTheReference(t *testing.T) {
 // PROTOCOL 9: CVE-2023-31125 is an upgrade request with a crafted transport, CVE-2022-41940 one whose client is gone before
 // the refusal: the server goes on.
 func TestCVE_2023_31125_And_CVE_2022_41940_UpgradeRequests(t *testing.T) {
-	s := serving(t, nil)
+	s := newSite(t, nil)
 	for _, transport := range []string{"", "__proto__", "constructor", "%00", "toString", "webtransport", "polling,websocket", strings.Repeat("x", 7000)} {
 		if r := s.ask(upgrade("/socket.io/?EIO=4&transport=" + transport)); r.status != 400 || r.body != "Transport unknown" {
 			t.Errorf("%.20s: %d %s", transport, r.status, r.body)

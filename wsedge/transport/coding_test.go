@@ -103,7 +103,7 @@ func TestPollingCompression(t *testing.T) {
 		{"Accept-Encoding: gzip", 1, 2, "gzip"},
 		{"Accept-Encoding: gzip", -1, 50_000, ""},
 	} {
-		s := serving(t, func(cfg *Config) { cfg.HTTP.CompressionThreshold = c.threshold })
+		s := newSite(t, func(cfg *Config) { cfg.HTTP.CompressionThreshold = c.threshold })
 		sid := s.open()
 		text := strings.Repeat("ab", c.size)[:c.size-1]
 		s.srv.Sessions()[0].Send(message(text), false)
@@ -123,7 +123,7 @@ func TestPollingCompression(t *testing.T) {
 
 // What an application sends at once may make the first answer long; POST answers and refusals are never compressed.
 func TestCompressionOfOtherAnswers(t *testing.T) {
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.OnSession = func(s *Session) Handler {
 			s.Send(message(strings.Repeat("x", 2000)), false)
 			return &endings{}
@@ -173,7 +173,7 @@ func TestCompressPayload(t *testing.T) {
 
 // PROTOCOL 1.4.
 func TestXSSProtectionHeader(t *testing.T) {
-	s := serving(t, nil)
+	s := newSite(t, nil)
 	sid := s.open()
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (compatible;MSIE 10.0; Windows NT 6.2)": "0",
@@ -212,7 +212,7 @@ func BenchmarkCompressPayload(b *testing.B) {
 // PROTOCOL 1.4: one packet that may be compressed is enough, none is not. JSONP answers and payloads of revision 3 are
 // compressed as a whole.
 func TestCompressionByPacketAndForm(t *testing.T) {
-	s := serving(t, func(cfg *Config) { cfg.AllowEIO3 = true })
+	s := newSite(t, func(cfg *Config) { cfg.AllowEIO3 = true })
 	long := strings.Repeat("ab", 1000)
 	for _, c := range []struct {
 		name, eio, more string

@@ -50,7 +50,7 @@ func TestCORSAnswersAsTheReference(t *testing.T) {
 	}
 	sites := make(map[string]*site)
 	for name, options := range corsOptions {
-		sites[name] = serving(t, func(cfg *Config) {
+		sites[name] = newSite(t, func(cfg *Config) {
 			cfg.HTTP.CORS = options
 			cfg.Files = func(w http.ResponseWriter, r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".js") }
 		})
@@ -86,7 +86,7 @@ func TestCORSAnswersAsTheReference(t *testing.T) {
 
 // PROTOCOL 1.9: the headers are on every polling answer, whatever its status.
 func TestCORSOnEveryAnswer(t *testing.T) {
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.CORS = &CORS{Origin: "https://app.example", Credentials: true}
 		cfg.Settings.MaxPayload = 100
 		cfg.Settings.PingInterval, cfg.Settings.PingTimeout = 25_000, 20_000
@@ -115,7 +115,7 @@ func TestCORSOnEveryAnswer(t *testing.T) {
 
 // PROTOCOL 1.9: CORS never blocks a WebSocket, by either way in, and leaves the fast one fast.
 func TestCORSNeverBlocksWebSocket(t *testing.T) {
-	s := serving(t, func(cfg *Config) { cfg.HTTP.CORS = &CORS{Origins: []string{"https://app.example"}} })
+	s := newSite(t, func(cfg *Config) { cfg.HTTP.CORS = &CORS{Origins: []string{"https://app.example"}} })
 	for _, origin := range []string{"https://app.example", "https://evil.example", "null"} {
 		fresh, kept := s.ask(upgrade(webSocketURL, "Origin: "+origin)), s.askKept(upgrade(webSocketURL, "Origin: "+origin))
 		if fresh.status != 101 || kept.status != 101 || fresh.head != kept.head {
@@ -129,7 +129,7 @@ func TestCORSNeverBlocksWebSocket(t *testing.T) {
 
 // A preflight keeps its connection, has Content-Length 0, and asks neither origin list nor session.
 func TestPreflightBytes(t *testing.T) {
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.CORS = &CORS{AnyOrigin: true}
 		cfg.HTTP.AllowedOrigins = []string{"https://app.example"}
 	})
@@ -140,7 +140,7 @@ func TestPreflightBytes(t *testing.T) {
 			t.Errorf("%s", r.head)
 		}
 	}
-	without := serving(t, nil)
+	without := newSite(t, nil)
 	if r := without.ask(line("OPTIONS", pollingURL)); r.status != 400 || !strings.Contains(r.body, `"code":2`) {
 		t.Errorf("without CORS: %d %s", r.status, r.body)
 	}
@@ -154,7 +154,7 @@ func TestVaryIsMerged(t *testing.T) {
 	if got := h.Values("Vary"); len(got) != 1 || got[0] != "Origin, Accept-Encoding" {
 		t.Errorf("%q", got)
 	}
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.CORS = &CORS{AnyOrigin: true}
 		cfg.Files = func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Add("Vary", "Accept-Encoding")
@@ -169,7 +169,7 @@ func TestVaryIsMerged(t *testing.T) {
 
 // Over HTTP/2, as behind another http.Server, the answers are the same.
 func TestOverHTTP2(t *testing.T) {
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.CORS = &CORS{AnyOrigin: true}
 		cfg.HTTP.CompressionThreshold = 1
 		cfg.HTTP.Cookie = DefaultCookie()

@@ -18,7 +18,21 @@ type frameSink interface {
 // frameRules are what a decoder holds the client to. They are the same for every
 // feed of one decoder.
 type frameRules struct {
-	limit int // bytes of one message over all its fragments
+	// limit bounds one message in bytes over all its fragments: as it is, and,
+	// if it is compressed, also as it comes.
+	limit int
+	// deflate says that permessage-deflate was agreed on: RSV1 on the first
+	// frame of a message marks one that is compressed (RFC 7692, section 6).
+	deflate bool
+}
+
+// deflatedRsv is RSV1 alone, as a ws.Header has it.
+const deflatedRsv = 0x04
+
+// compressed reports whether h begins a compressed message, which no control
+// frame and no continuation does.
+func (r frameRules) compressed(h ws.Header) bool {
+	return r.deflate && h.Rsv == deflatedRsv && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary)
 }
 
 // decoder is a push parser for the frames that a client sends (RFC 6455,
@@ -38,6 +52,7 @@ type heldBytes struct {
 	op        ws.OpCode // its opcode; 0 when no message is unfinished
 	valid     int       // bytes of a text message that are known to be whole characters
 	fragments int
+	deflated  bool
 }
 
 // maxFragments bounds how many frames one message may consist of: each costs
@@ -81,7 +96,7 @@ func (d *decoder) next(buf []byte, rules frameRules, sink frameSink) ([]byte, er
 		return nil, nil
 	}
 	ws.Cipher(buf[n:end], h.Mask, 0)
-	return buf[end:], d.frame(h, buf[n:end], sink)
+	return buf[end:], d.frame(h, buf[n:end], rules, sink)
 }
 
 // firstRoom is what the beginning of an incomplete frame gets at the least, if
@@ -144,7 +159,7 @@ func (d *decoder) check(h ws.Header, rules frameRules) error {
 		unfinished, collected = d.held.op != 0, len(d.held.message)
 	}
 	switch {
-	case h.Rsv != 0: // section 5.2: MUST be 0 unless an extension was negotiated
+	case h.Rsv != 0 && !rules.compressed(h): // section 5.2: MUST be 0 unless an extension was negotiated
 		return errReserved
 	case !h.Masked: // section 5.1: the server MUST close upon an unmasked frame
 		return errUnmasked
@@ -168,25 +183,33 @@ func (d *decoder) check(h ws.Header, rules frameRules) error {
 }
 
 // frame handles one complete, unmasked frame.
-func (d *decoder) frame(h ws.Header, payload []byte, sink frameSink) error {
+func (d *decoder) frame(h ws.Header, payload []byte, rules frameRules, sink frameSink) error {
 	if h.OpCode.IsControl() {
 		return sink.control(h.OpCode, payload)
 	}
 	if h.Fin && h.OpCode != ws.OpContinuation {
+		if h.Rsv != 0 { // RSV1: check lets nothing else pass
+			return deliverDeflated(h.OpCode, payload, rules.limit, sink)
+		}
 		return deliver(h.OpCode, payload, sink)
 	}
+	return d.fragment(h, payload, rules, sink)
+}
+
+// fragment collects one frame of a message of several.
+func (d *decoder) fragment(h ws.Header, payload []byte, rules frameRules, sink frameSink) error {
 	if d.held == nil {
 		d.held = &heldBytes{}
 	}
 	held := d.held
 	if h.OpCode != ws.OpContinuation {
-		held.op = h.OpCode
+		held.op, held.deflated = h.OpCode, h.Rsv != 0
 	}
 	if held.fragments++; held.fragments > maxFragments {
 		return errTooBig
 	}
 	held.message = append(held.message, payload...)
-	if held.op == ws.OpText {
+	if held.op == ws.OpText && !held.deflated {
 		n, ok := textPrefix(held.message[held.valid:], h.Fin)
 		if !ok { // section 8.1; as soon as it is certain, not when the message ends
 			return errUTF8
@@ -196,13 +219,27 @@ func (d *decoder) frame(h ws.Header, payload []byte, sink frameSink) error {
 	if !h.Fin {
 		return nil
 	}
-	op, message := held.op, held.message
-	held.op, held.message, held.valid, held.fragments = 0, nil, 0, 0
+	op, message, deflated := held.op, held.message, held.deflated
+	*held = heldBytes{}
 	d.release()
+	if deflated {
+		return deliverDeflated(op, message, rules.limit, sink)
+	}
 	return sink.message(message, op == ws.OpBinary)
 }
 
-// deliver hands over a message of one frame.
+// deliverDeflated hands over a message that came compressed.
+func deliverDeflated(op ws.OpCode, payload []byte, limit int, sink frameSink) error {
+	x := inflaters.Get().(*inflater)
+	defer x.recycle()
+	message, err := x.inflate(payload, limit)
+	if err != nil {
+		return err
+	}
+	return deliver(op, message, sink)
+}
+
+// deliver hands over a message that is whole.
 func deliver(op ws.OpCode, payload []byte, sink frameSink) error {
 	if op == ws.OpText && !utf8.Valid(payload) { // section 8.1
 		return errUTF8

@@ -28,6 +28,7 @@ var (
 	errCloseFrame   = &protocolError{ws.StatusProtocolError, "malformed close frame"}
 	errTooBig       = &protocolError{ws.StatusMessageTooBig, "message too big"}
 	errUTF8         = &protocolError{ws.StatusInvalidFramePayloadData, "text is not UTF-8"}
+	errDeflate      = &protocolError{ws.StatusInvalidFramePayloadData, "malformed deflate data"} // 1007 as ws has it
 )
 
 // maxHeader is the longest header of a masked frame: 2 bytes, 8 of extended

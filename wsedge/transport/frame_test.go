@@ -120,28 +120,44 @@ func readServerFrame(t *testing.T, frame []byte) (ws.Header, []byte) {
 	return h, payload
 }
 
+// However the bytes are cut, the same comes of them, with compression and without; and what is heard keeps to the limit.
 func FuzzDecoder(f *testing.F) {
-	for _, c := range rfc6455Cases {
+	for _, c := range slices.Concat(rfc6455Cases, rfc7692Cases) {
 		if len(c.in) < 500 {
 			f.Add(c.in, uint8(3))
 		}
 	}
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
-		var whole, parts decoder
-		var a, b heard
-		rules := frameRules{limit: 4096}
-		errWhole := whole.feed(bytes.Clone(in), rules, &a)
-		var errParts error
-		n := int(step)%16 + 1
-		for rest := in; len(rest) > 0 && errParts == nil; {
-			cut := min(n, len(rest))
-			errParts = parts.feed(bytes.Clone(rest[:cut]), rules, &b)
-			rest = rest[cut:]
-		}
-		if !errors.Is(errParts, errWhole) || !slices.Equal(a, b) {
-			t.Fatalf("in one: %q, %v; in steps of %d: %q, %v", a, errWhole, n, b, errParts)
+		for _, rules := range []frameRules{{limit: 4096}, {limit: 4096, deflate: true}} {
+			var whole, parts decoder
+			var a, b bounded
+			errWhole := whole.feed(bytes.Clone(in), rules, &a)
+			var errParts error
+			n := int(step)%16 + 1
+			for rest := in; len(rest) > 0 && errParts == nil; {
+				cut := min(n, len(rest))
+				errParts = parts.feed(bytes.Clone(rest[:cut]), rules, &b)
+				rest = rest[cut:]
+			}
+			if !errors.Is(errParts, errWhole) || !slices.Equal(a.heard, b.heard) {
+				t.Fatalf("in one: %q, %v; in steps of %d: %q, %v", a.heard, errWhole, n, b.heard, errParts)
+			}
+			if longest := max(a.longest, b.longest); longest > rules.limit {
+				t.Fatalf("a message of %d bytes", longest)
+			}
 		}
 	})
+}
+
+// bounded also remembers the longest message.
+type bounded struct {
+	peer
+	longest int
+}
+
+func (b *bounded) message(data []byte, binary bool) error {
+	b.longest = max(b.longest, len(data))
+	return b.peer.message(data, binary)
 }
 
 func BenchmarkDecoder(b *testing.B) {

@@ -176,14 +176,14 @@ func TestParseQuery(t *testing.T) {
 
 func TestSwitchProtocols(t *testing.T) {
 	s := &Server{}
-	answer, deflate, ok := s.switchProtocols([]byte(upgradeRequest()))
+	answer, deflate, ok := s.switchProtocols([]byte(upgradeRequest()), "")
 	if !ok || deflate || !bytes.HasPrefix(answer, []byte("HTTP/1.1 101 ")) || !bytes.Contains(answer, []byte("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) {
 		t.Errorf("%t %q", ok, answer)
 	}
 	if !bytes.HasSuffix(answer, []byte("\r\n\r\n")) {
 		t.Errorf("the answer does not end with its head: %q", answer)
 	}
-	if answer, _, ok := s.switchProtocols(nil); ok {
+	if answer, _, ok := s.switchProtocols(nil, ""); ok {
 		t.Errorf("nothing was answered %q", answer)
 	}
 }

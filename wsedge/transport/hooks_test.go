@@ -17,7 +17,7 @@ import (
 
 // PROTOCOL 1.9: middlewares run on polling and upgrade requests, and what they set is in the answer.
 func TestMiddleware(t *testing.T) {
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.CORS = &CORS{Origin: "https://app.example"}
 		cfg.Fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "app") })
 		cfg.Files = func(w http.ResponseWriter, r *http.Request) bool { return strings.Contains(r.URL.Path, ".js") }
@@ -67,7 +67,7 @@ func TestMiddleware(t *testing.T) {
 // PROTOCOL 1.2: Admit is the reference's allowRequest: it decides on handshakes, before EIO, and its words replace the text.
 func TestAdmit(t *testing.T) {
 	asked := make(chan string, 100)
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.AdmitTimeout = 50 * time.Millisecond
 		cfg.HTTP.Admit = func(ctx context.Context, r *http.Request) error {
 			asked <- r.Method + " " + r.Header.Get("X-Verdict") + " " + hostOf(r.RemoteAddr) + " " + r.URL.Query().Get("transport")
@@ -134,7 +134,7 @@ func TestAdmit(t *testing.T) {
 
 // PROTOCOL 1.9: initial headers once per session, headers on every answer; both on a direct WebSocket handshake.
 func TestHeaderHooks(t *testing.T) {
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.InitialHeaders = func(h http.Header, r *http.Request) {
 			h.Set("X-Initial", r.URL.Query().Get("transport"))
 			h.Add("Set-Cookie", "a=1")
@@ -203,7 +203,7 @@ func TestCookie(t *testing.T) {
 		"everything": {full, "^edge=SID; Path=/rt; Domain=app.example; Expires=Sun, 09 Sep 2001 01:46:40 GMT; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned$"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serving(t, func(cfg *Config) { cfg.HTTP.Cookie = c.cookie })
+			s := newSite(t, func(cfg *Config) { cfg.HTTP.Cookie = c.cookie })
 			r := s.ask(line("GET", pollingURL))
 			sid := r.body[len(`0{"sid":"`):][:20]
 			if got := strings.ReplaceAll(r.header.Get("Set-Cookie"), sid, "SID"); !regexp.MustCompile(c.want).MatchString(got) {
@@ -237,7 +237,7 @@ func (h *hearing) Message(data []byte, _ bool) { h.heard <- string(data) }
 // What a client sends before it was admitted is heard when it is.
 func TestFramesThatComeBeforeAdmission(t *testing.T) {
 	app, asked, answer := &hearing{heard: make(chan string, 1)}, make(chan struct{}), make(chan error)
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.OnSession = func(*Session) Handler { return app }
 		cfg.HTTP.AdmitTimeout = answerTimeout
 		cfg.HTTP.Admit = func(context.Context, *http.Request) error {
@@ -264,7 +264,7 @@ func TestFramesThatComeBeforeAdmission(t *testing.T) {
 // A client that gives up, and a server that goes down, end the question.
 func TestAdmissionEndsWithItsClient(t *testing.T) {
 	asked, ended := make(chan struct{}), make(chan error)
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.AdmitTimeout = answerTimeout
 		cfg.HTTP.Admit = func(ctx context.Context, _ *http.Request) error {
 			asked <- struct{}{}
@@ -290,7 +290,7 @@ func TestAdmissionEndsWithItsClient(t *testing.T) {
 // A handshake that is being decided when the server begins to go down gets no session.
 func TestAdmissionAcrossShutdown(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan error)
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.Admit = func(context.Context, *http.Request) error {
 			asked <- struct{}{}
 			return <-answer

@@ -32,7 +32,7 @@ func TestPaths(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%q/%v", c.path, c.noSlash), func(t *testing.T) {
 			for _, fallback := range []bool{true, false} {
-				s := serving(t, func(cfg *Config) {
+				s := newSite(t, func(cfg *Config) {
 					cfg.Path, cfg.HTTP.DisableTrailingSlash = c.path, c.noSlash
 					if fallback {
 						cfg.Fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "app") })
@@ -59,7 +59,7 @@ func TestPaths(t *testing.T) {
 
 // PROTOCOL 1.1: a foreign upgrade is the application's; without one it costs its connection.
 func TestForeignUpgrades(t *testing.T) {
-	alone := serving(t, nil)
+	alone := newSite(t, nil)
 	for name, ask := range map[string]func(string) reply{"new": alone.ask, "kept": alone.askKept} {
 		if r := ask(upgrade("/other")); r.status != 404 || !r.closed {
 			t.Errorf("%s: %d, closed %v", name, r.status, r.closed)
@@ -68,7 +68,7 @@ func TestForeignUpgrades(t *testing.T) {
 	if r := alone.ask(line("GET", "/other")); r.status != 404 || r.header.Get("Connection") == "close" {
 		t.Errorf("plain: %d %v", r.status, r.header)
 	}
-	hosted := serving(t, func(cfg *Config) {
+	hosted := newSite(t, func(cfg *Config) {
 		cfg.Fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -88,7 +88,7 @@ func TestForeignUpgrades(t *testing.T) {
 
 // Upgrade counts only together with Connection, as in the reference's HTTP parser.
 func TestUpgradeNeedsConnection(t *testing.T) {
-	s := serving(t, nil)
+	s := newSite(t, nil)
 	for _, c := range []struct {
 		name, raw string
 		status    int
@@ -185,7 +185,7 @@ func TestTwoWaysInAnswerTheSame(t *testing.T) {
 	date := regexp.MustCompile(`(?m)^Date: .*$`)
 	plain := make(map[string]string)
 	for _, config := range []string{"plain", "CORS", "origins", "cookie", "headers", "admit", "middleware"} {
-		s := serving(t, func(cfg *Config) { cfg.HTTP = configs[config] })
+		s := newSite(t, func(cfg *Config) { cfg.HTTP = configs[config] })
 		sid := s.open()
 		requests["candidate"] = upgrade(webSocketURL + "&sid=" + sid)
 		for name, raw := range requests {

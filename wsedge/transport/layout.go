@@ -27,8 +27,8 @@ const (
 
 // layout is a form with what else decides about the bytes.
 type layout struct {
-	form      wireForm
-	threshold int // bytes from which on a frame is deflated
+	form    wireForm
+	deflate *deflater // for the forms that deflate; nil compresses nothing
 }
 
 // framesForm is the form of a WebSocket.
@@ -93,10 +93,11 @@ func (l layout) appendFrame(dst []byte, packet engineio.Packet, plain bool) []by
 			payload = engineio.AppendBinary3(nil, packet)
 		}
 	}
-	if l.deflates() && !plain && len(payload) >= l.threshold {
-		return appendDeflatedFrame(dst, op, payload)
+	if l.form.deflates() && !plain && l.deflate.worthwhile(len(payload)) {
+		return l.deflate.appendFrame(dst, op, payload)
 	}
 	return appendFrame(dst, op, payload)
 }
 
-func (l layout) deflates() bool { return l.form == formFramesDeflate || l.form == formFrames3Deflate }
+// deflates reports whether permessage-deflate was agreed on.
+func (f wireForm) deflates() bool { return f == formFramesDeflate || f == formFrames3Deflate }

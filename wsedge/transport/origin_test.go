@@ -55,7 +55,7 @@ func TestOriginList(t *testing.T) {
 // either way in, nor use one that exists.
 func TestCVE_2019_13611_OriginOfWebSockets(t *testing.T) {
 	for _, require := range []bool{false, true} {
-		s := serving(t, func(cfg *Config) {
+		s := newSite(t, func(cfg *Config) {
 			cfg.HTTP.AllowedOrigins = []string{"https://app.example", "https://*.app.example"}
 			cfg.HTTP.RequireOrigin = require
 		})
@@ -111,7 +111,7 @@ func (s *site) askKeptFrom(raw string) reply {
 
 // Nothing of the list is asked of files and of what is not Engine.IO's.
 func TestOriginListIsForSessionsOnly(t *testing.T) {
-	s := serving(t, func(cfg *Config) { cfg.HTTP.AllowedOrigins = []string{"https://app.example"} })
+	s := newSite(t, func(cfg *Config) { cfg.HTTP.AllowedOrigins = []string{"https://app.example"} })
 	if r := s.ask(line("GET", "/elsewhere", "Origin: https://evil.example")); r.status != 404 || !strings.Contains(r.body, "not found") {
 		t.Errorf("%d %s", r.status, r.body)
 	}

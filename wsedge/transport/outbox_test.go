@@ -76,7 +76,7 @@ func TestFormsOfBinaryMessages(t *testing.T) {
 		"polling, revision 3, binary":  {formPayload3Binary, "\x00\x06\xff451-[]\x01\x03\xff\x04\x01\x02\x01\x01\xff\x04", "\x01\x03\xff\x04\x01\x02"},
 		"WebSocket, short for deflate": {formFramesDeflate, "\x81\x06451-[]\x82\x02\x01\x02\x82\x00", "\x82\x02\x01\x02"},
 	} {
-		l := layout{form: c.form, threshold: 1024}
+		l := layout{form: c.form, deflate: deflaterAt(t, 0)}
 		for range 2 {
 			if got := string(texts.bytes(l)); got != c.attached {
 				t.Errorf("%s: %q, want %q", name, got, c.attached)

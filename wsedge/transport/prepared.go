@@ -103,6 +103,8 @@ func (p *Prepared) bytes(l layout) []byte {
 	case l.form == formFrames3 && !p.hasBinary(), l.form == formFramesBase64 && !p.hasBinary(),
 		l.form == formFrames3Base64 && !p.hasBinary():
 		return p.buf[p.start:]
+	case l.form.deflates() && !p.hasBinary() && (p.plain || !l.deflate.worthwhile(len(p.packet()))):
+		return p.buf[p.start:]
 	case l.form == formPayload && !p.hasBinary():
 		return p.packet()
 	}

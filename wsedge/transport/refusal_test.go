@@ -36,7 +36,7 @@ func (l *refusals) take() []string {
 // and 400 on an upgrade, the same by both ways in; and everybody who watches hears of it.
 func TestVerificationOrder(t *testing.T) {
 	var heard refusals
-	s := serving(t, func(cfg *Config) {
+	s := newSite(t, func(cfg *Config) {
 		cfg.HTTP.OnRefused = heard.add
 		cfg.HTTP.AllowedOrigins = []string{"https://app.example"}
 	})
@@ -140,7 +140,7 @@ func TestVerificationOrder(t *testing.T) {
 // PROTOCOL 1.2: characters that no Origin may have. HTTP/1 parsers refuse them before us, in net/http as in Node; what
 // embeds a Server may not.
 func TestInvalidOriginCharacters(t *testing.T) {
-	s := serving(t, nil)
+	s := newSite(t, nil)
 	for _, upgrades := range []bool{false, true} {
 		for _, c := range []struct {
 			origin string
@@ -178,7 +178,7 @@ func TestInvalidOriginCharacters(t *testing.T) {
 
 // An upgrade that cannot be answered as a WebSocket is a refusal like the others.
 func TestUnanswerableHandshakes(t *testing.T) {
-	s := serving(t, nil)
+	s := newSite(t, nil)
 	good := upgrade(webSocketURL)
 	for name, raw := range map[string]string{
 		"old version": strings.Replace(good, "Version: 13", "Version: 8", 1),

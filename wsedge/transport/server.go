@@ -111,7 +111,7 @@ func (c *Config) setDefaults() error {
 	c.HeadTimeout = orDefault(c.HeadTimeout, defaultHeadTimeout)
 	c.BodyTimeout = orDefault(c.BodyTimeout, defaultBodyTimeout)
 	c.Engine.Logger = c.Logger
-	return nil
+	return c.Deflate.setDefaults()
 }
 
 func orDefault[T int | time.Duration](v, otherwise T) T {
@@ -131,6 +131,7 @@ type Server struct {
 	http    *http.Server
 	origins *originList  // nil: all are allowed
 	handler http.Handler // of Engine.IO's requests
+	deflate *deflater    // nil when permessage-deflate is off
 
 	sessions sessionTable
 	stats    Stats
@@ -152,6 +153,9 @@ func NewServer(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, engine: engine}
 	s.origins, _ = newOriginList(cfg.HTTP.AllowedOrigins) // setDefaults has seen it
 	s.handler = s.engineHandler()
+	if cfg.Deflate.Enabled {
+		s.deflate = newDeflater(cfg.Deflate)
+	}
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: cfg.HeadTimeout,

@@ -25,8 +25,8 @@ type site struct {
 	addr string
 }
 
-// serving runs a server under /socket.io/ until the test ends.
-func serving(t *testing.T, edit func(*Config)) *site {
+// newSite runs a server under /socket.io/ until the test ends.
+func newSite(t *testing.T, edit func(*Config)) *site {
 	t.Helper()
 	cfg := Config{
 		Path:      "/socket.io/",

@@ -43,7 +43,8 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	} else if p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
 		return false
 	}
-	answer, deflate, ok := s.switchProtocols(raw)
+	offers, _ := h.values("sec-websocket-extensions")
+	answer, deflate, ok := s.switchProtocols(raw, s.deflateOffers(&p, offers))
 	if !ok {
 		return false
 	}
@@ -65,7 +66,8 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	var deflate bool
 	if refusal == nil {
 		var ok bool
-		if answer, deflate, ok = s.switchProtocols(canonicalHead(r)); !ok {
+		offers := strings.Join(r.Header.Values("Sec-WebSocket-Extensions"), ", ")
+		if answer, deflate, ok = s.switchProtocols(canonicalHead(r), s.deflateOffers(&p, offers)); !ok {
 			w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455, section 4.2.2
 			refusal = engineio.ErrBadRequest
 		}
@@ -150,17 +152,32 @@ var memories = sync.Pool{New: func() any { return new(memory) }}
 // openRoom is about what the open packet's frame takes.
 const openRoom = 160
 
+// deflateOffers returns which extensions a client may have: offers, or none. One
+// that takes no binary frames gets no compressed ones either.
+func (s *Server) deflateOffers(p *params, offers string) string {
+	if s.deflate == nil || p.base64 {
+		return ""
+	}
+	return offers
+}
+
 // switchProtocols returns the 101 answer to a request head, with room for the
-// first frame behind it. ok is false when the Upgrader refuses.
-func (s *Server) switchProtocols(head []byte) (answer []byte, deflate, ok bool) {
+// first frame behind it, and whether one of the offered extensions, which is
+// permessage-deflate, was agreed on. ok is false when the Upgrader refuses.
+func (s *Server) switchProtocols(head []byte, offers string) (answer []byte, deflate, ok bool) {
 	m := memories.Get().(*memory)
 	defer memories.Put(m)
 	m.Reset(head)
 	m.answer.Reset()
-	if _, err := upgrader.Upgrade(m); err != nil {
+	u := upgrader
+	extension, deflate := negotiateDeflate(offers)
+	if deflate {
+		u.Header = ws.HandshakeHeaderString("Sec-WebSocket-Extensions: " + extension + "\r\n")
+	}
+	if _, err := u.Upgrade(m); err != nil {
 		return nil, false, false
 	}
-	return append(make([]byte, 0, m.answer.Len()+openRoom), m.answer.Bytes()...), false, true
+	return append(make([]byte, 0, m.answer.Len()+openRoom), m.answer.Bytes()...), deflate, true
 }
 
 // newWire makes the wire of a WebSocket whose request had these parameters.

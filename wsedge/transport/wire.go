@@ -32,7 +32,7 @@ const lingerMillis = 5000
 
 // layout says how packets go on this wire.
 func (w *socketWire) layout() layout {
-	return layout{form: w.form, threshold: w.s.srv.cfg.Deflate.Threshold}
+	return layout{form: w.form, deflate: w.s.srv.deflate}
 }
 
 // transport is what the wire is to the state machine.
@@ -67,7 +67,8 @@ func (w *socketWire) bind(c netpoll.Conn) {
 
 // OnRead implements netpoll.Handler.
 func (w *socketWire) OnRead(p []byte) {
-	err := w.dec.feed(p, frameRules{limit: w.s.srv.cfg.Settings.MaxPayload}, w)
+	rules := frameRules{limit: w.s.srv.cfg.Settings.MaxPayload, deflate: w.form.deflates()}
+	err := w.dec.feed(p, rules, w)
 	if err == nil {
 		return
 	}
