@@ -24,6 +24,7 @@ func TestChooseCoding(t *testing.T) {
 		{"deflate", "deflate", "deflate", "deflate"},
 		{"br", "", "br", "br"},
 		{"*", "gzip", "br", "br"},
+		{"*, deflate", "deflate", "deflate", "br"},
 		{"gzip, deflate", "gzip", "gzip", "gzip"},
 		{"deflate, gzip", "deflate", "deflate", "gzip"},
 		{"deflate;q=0.5, gzip;q=0.9", "gzip", "gzip", "gzip"},
