@@ -94,6 +94,8 @@ func TestRefusals(t *testing.T) {
 	}
 	if s := h.server.Stats(); s.RequestsRefused["Transport unknown"] != 3 || s.RequestsRefused["Session ID unknown"] != 2 {
 		t.Errorf("refusals counted: %v", s.RequestsRefused)
+	} else if s.RefusalContexts["TRANSPORT_UNKNOWN"] != 3 || s.RefusalContexts["SESSION_UNKNOWN"] != 2 || s.RefusalContexts["PROTOCOL_MISMATCH"] == 0 {
+		t.Errorf("refusals counted: %v", s.RefusalContexts)
 	}
 	open.post("3") // the session has not been hurt
 }

@@ -42,9 +42,11 @@ type Config struct {
 	// Admitter decides which sockets may connect. Nil: all may.
 	Admitter Admitter
 
-	// Path is the prefix of all requests that are Socket.IO's; it begins and
-	// ends with a slash. Empty means "/socket.io/".
+	// Path is the prefix of all requests that are Socket.IO's; it begins with a
+	// slash, and one at its end is added. Empty means "/socket.io/".
 	Path string
+	// HTTP configures what concerns requests: CORS, origins, cookie, hooks.
+	HTTP transport.HTTPConfig
 	// Transports are "polling", "websocket" and "webtransport". Empty means the
 	// first two.
 	Transports []string
@@ -213,6 +215,7 @@ func New(cfg Config) (*Server, error) {
 	s.transport, err = transport.NewServer(transport.Config{
 		OnSession:       s.onSession,
 		Path:            cfg.Path,
+		HTTP:            cfg.HTTP,
 		Settings:        cfg.settings(),
 		Transports:      transports,
 		AllowEIO3:       cfg.AllowEIO3,

@@ -305,7 +305,7 @@ func TestConfigIsChecked(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no hub":            {},
 		"unknown transport": {Hub: hub, Transports: []string{"websocket", "pigeon"}},
-		"bad path":          {Hub: hub, Path: "/socket.io"},
+		"bad path":          {Hub: hub, Path: "socket.io/"},
 		"unknown engine":    {Hub: hub, Engine: "steam"},
 	} {
 		if _, err := New(cfg); err == nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/transport"
 )
 
 // counters are what the Socket.IO side counts; all fields are atomic.
@@ -64,6 +65,9 @@ type Stats struct {
 	SessionsClosed map[string]uint64
 	// RequestsRefused counts refused requests by Engine.IO error text.
 	RequestsRefused map[string]uint64
+	// RefusalContexts counts the same requests by transport.RefusalContext, such
+	// as ORIGIN_NOT_ALLOWED.
+	RefusalContexts map[string]uint64
 
 	// Sockets that were connected, and that were disconnected, by reason.
 	Connected    uint64
@@ -106,6 +110,7 @@ func (s *Server) Stats() Stats {
 		Upgrades:             t.Upgraded.Load(),
 		SessionsClosed:       make(map[string]uint64),
 		RequestsRefused:      make(map[string]uint64),
+		RefusalContexts:      make(map[string]uint64),
 		Connected:            s.stats.Connected.Load(),
 		Disconnected:         make(map[string]uint64),
 		ConnectsRefused:      s.stats.Refused.Load(),
@@ -137,6 +142,9 @@ func (s *Server) Stats() Stats {
 		engineio.ErrBadRequest, engineio.ErrForbidden, engineio.ErrUnsupportedProtocol,
 	} {
 		out.RequestsRefused[r.Message] = t.RefusedBy[r.Code].Load()
+	}
+	for why := range t.RefusedFor {
+		out.RefusalContexts[transport.RefusalContext(why).String()] = t.RefusedFor[why].Load()
 	}
 	for i, r := range disconnectReasons {
 		out.Disconnected[string(r)] = s.stats.byReason[i].Load()

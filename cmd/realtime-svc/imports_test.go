@@ -32,12 +32,13 @@ var mayImport = map[string][]string{
 // is missing here is refused, so that a new dependency gets its place.
 var onlyIn = map[string][]string{
 	"github.com/gobwas/":         {"wsedge"},
+	"github.com/klauspost/":      {"wsedge"},
+	"github.com/andybalholm/":    {"wsedge"},
 	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
 	"github.com/goccy/":          {"cmd/"},
-	"github.com/klauspost/":      {"wsedge/transport"},
 	"golang.org/x/sync/":         {"examples/"},
 	"golang.org/x/sys/":          {"wsedge/netpoll"},
 }

@@ -199,7 +199,6 @@ func TestConfigIsChecked(t *testing.T) {
 	app := func(*Session) Handler { return nil }
 	for name, cfg := range map[string]Config{
 		"no application":      {},
-		"path without slash":  {OnSession: app, Path: "/engine.io"},
 		"path without a root": {OnSession: app, Path: "engine.io/"},
 		"unknown engine":      {OnSession: app, Engine: netpoll.Config{Kind: "steam"}},
 	} {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -23,13 +22,18 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 	if !polling && !webSocket {
 		return nil, engineio.ErrTransportUnknown
 	}
+	if refusal := s.checkOrigin(originOf(r)); refusal != nil {
+		return nil, refusal
+	}
 	if p.hasSID {
 		session = s.sessions.find(p.sid)
 		switch {
 		case session == nil:
 			return nil, engineio.ErrSessionUnknown
-		case !upgrade && session.Transport().String() != p.transport, p.revision() != session.Revision():
-			return nil, engineio.ErrBadRequest
+		case !upgrade && session.Transport().String() != p.transport:
+			return nil, errTransportMismatch
+		case p.revision() != session.Revision():
+			return nil, errProtocolMismatch
 		}
 		return session, nil
 	}
@@ -38,7 +42,11 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		return nil, engineio.ErrBadHandshakeMethod
 	case webSocket && !upgrade:
 		return nil, engineio.ErrBadRequest
-	case p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3:
+	}
+	if refusal := s.admit(r); refusal != nil {
+		return nil, refusal
+	}
+	if p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
 		return nil, engineio.ErrUnsupportedProtocol
 	}
 	return nil, nil
@@ -47,12 +55,12 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	p := parseQuery(r.URL.RawQuery)
 	session, refusal := s.verify(r, &p, false)
-	if strings.Contains(r.UserAgent(), ";MSIE") || strings.Contains(r.UserAgent(), "Trident/") {
-		w.Header().Set("X-XSS-Protection", "0")
+	if session != nil {
+		s.answerHeaders(w.Header(), r, nil)
 	}
 	switch {
 	case refusal != nil:
-		s.refuse(w, refusal)
+		s.refuse(w, r, refusal)
 	case session == nil && s.closing.Load():
 		refuseNew(w)
 	case session == nil:
@@ -66,13 +74,13 @@ func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) refuse(w http.ResponseWriter, refusal *engineio.Refusal) {
-	s.stats.refused(refusal)
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *engineio.Refusal) {
+	s.noteRefusal(r, refusal)
 	body := refusal.AppendJSON(nil)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(refusal.Status(true))
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // JSON, said to be JSON
 }
 
 // openPolling starts a polling session; the answer is its open packet and what
@@ -89,7 +97,8 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, p *params) 
 	body := session.takePayload(p.style(), nil)
 	session.corks--
 	session.unlock()
-	if writePayload(w, p, body) != nil {
+	s.answerHeaders(w.Header(), r, session)
+	if s.writePayload(w, r, p, body) != nil {
 		session.abandon()
 	}
 }
@@ -112,7 +121,7 @@ func (s *Session) openWith(open *Prepared) {
 
 // writePayload answers a GET. The error says that the client has not taken all
 // of it.
-func writePayload(w http.ResponseWriter, p *params, answer payload) error {
+func (s *Server) writePayload(w http.ResponseWriter, r *http.Request, p *params, answer payload) error {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
@@ -127,9 +136,10 @@ func writePayload(w http.ResponseWriter, p *params, answer payload) error {
 	default:
 		header.Set("Content-Type", "text/plain; charset=UTF-8")
 	}
+	body = s.compressPayload(header, r, body, answer.compress)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // text/plain
 		return err
 	}
 	if err := control.Flush(); !errors.Is(err, http.ErrNotSupported) {
@@ -148,7 +158,7 @@ func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Sessio
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline
 	select {
 	case body := <-answer:
-		if writePayload(w, p, body) != nil {
+		if s.writePayload(w, r, p, body) != nil {
 			session.unpark(answer)
 		}
 	case <-r.Context().Done():
@@ -250,7 +260,7 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	case !ok:
-		s.refuse(w, engineio.ErrBadRequest)
+		s.refuse(w, r, errOvertaken)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html")

@@ -26,9 +26,11 @@ type Config struct {
 	// follows, may do everything.
 	OnSession func(*Session) Handler
 
-	// Path is the prefix of all requests that are Engine.IO's. It begins and
-	// ends with a slash. Empty means "/engine.io/".
+	// Path is the prefix of all requests that are Engine.IO's. It begins with a
+	// slash; one at its end is added. Empty means "/engine.io/".
 	Path string
+	// HTTP configures what concerns requests: CORS, origins, hooks and so on.
+	HTTP HTTPConfig
 	// Settings are the timing and size rules. The zero value means
 	// engineio.DefaultSettings().
 	Settings engineio.Settings
@@ -91,9 +93,11 @@ func (c *Config) setDefaults() error {
 	if c.Path == "" {
 		c.Path = defaultPath
 	}
-	if !strings.HasPrefix(c.Path, "/") || !strings.HasSuffix(c.Path, "/") {
-		return fmt.Errorf("transport: path %q must begin and end with a slash", c.Path)
+	prefix, err := c.HTTP.prefix(c.Path)
+	if err = errors.Join(err, c.HTTP.setDefaults()); err != nil {
+		return err
 	}
+	c.Path = prefix
 	if c.Settings == (engineio.Settings{}) {
 		c.Settings = engineio.DefaultSettings()
 	}
@@ -125,7 +129,9 @@ type Server struct {
 	engine  netpoll.Engine
 	door    *netpoll.Door
 	http    *http.Server
-	deflate *deflater // nil when permessage-deflate is off
+	origins *originList  // nil: all are allowed
+	handler http.Handler // of Engine.IO's requests
+	deflate *deflater    // nil when permessage-deflate is off
 
 	sessions sessionTable
 	stats    Stats
@@ -145,6 +151,8 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
 	s := &Server{cfg: cfg, engine: engine}
+	s.origins, _ = newOriginList(cfg.HTTP.AllowedOrigins) // setDefaults has seen it
+	s.handler = s.engineHandler()
 	if cfg.Deflate.Enabled {
 		s.deflate = newDeflater(cfg.Deflate)
 	}
@@ -199,12 +207,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case !ours:
-		http.NotFound(w, r)
+		foreign(w, r)
+	case s.cfg.HTTP.CORS.serve(w, r): // a preflight
 	case s.cfg.Files != nil && s.cfg.Files(w, r):
-	case r.Header.Get("Upgrade") != "":
-		s.serveUpgrade(w, r)
 	default:
-		s.servePolling(w, r)
+		s.handler.ServeHTTP(w, r)
 	}
 }
 

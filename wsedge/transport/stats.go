@@ -56,6 +56,8 @@ type Stats struct {
 	ClosedBy [engineio.ParseError + 1]atomic.Uint64
 	// RefusedBy counts refused requests by Engine.IO error code (PROTOCOL 1.2).
 	RefusedBy [6]atomic.Uint64
+	// RefusedFor counts the same requests by RefusalContext.
+	RefusedFor [refusalContexts]atomic.Uint64
 }
 
 // Door returns what became of the connections that were accepted.

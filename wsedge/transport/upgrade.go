@@ -32,7 +32,7 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	}
 	_, query, _ := strings.Cut(string(h.target), "?")
 	p := parseQuery(query)
-	if p.transport != engineio.WebSocket.String() || !s.enabled(engineio.WebSocket) {
+	if !s.fastWay(&h) || p.transport != engineio.WebSocket.String() || !s.enabled(engineio.WebSocket) {
 		return false
 	}
 	var session *Session
@@ -73,7 +73,7 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if refusal != nil {
-		s.refuseUpgrade(w, refusal)
+		s.refuseUpgrade(w, r, refusal)
 		return
 	}
 	if session == nil && s.closing.Load() {
@@ -81,9 +81,11 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.handshakeOf(r)
+	s.hookHeaders(w.Header(), r, session == nil)
+	answer = addHeaders(answer, w.Header())
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		s.refuseUpgrade(w, engineio.ErrBadRequest)
+		s.refuseUpgrade(w, r, engineio.ErrBadRequest)
 		return
 	}
 	early, _ := buffered.Peek(buffered.Reader.Buffered())
@@ -102,14 +104,14 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 
 // refuseUpgrade answers an upgrade request with plain text and status 400,
 // whatever the code (PROTOCOL 1.2).
-func (s *Server) refuseUpgrade(w http.ResponseWriter, refusal *engineio.Refusal) {
-	s.stats.refused(refusal)
+func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request, refusal *engineio.Refusal) {
+	s.noteRefusal(r, refusal)
 	header := w.Header()
 	header.Set("Connection", "close")
 	header.Set("Content-Type", "text/html")
 	header.Set("Content-Length", strconv.Itoa(len(refusal.Message)))
 	w.WriteHeader(http.StatusBadRequest)
-	_, _ = io.WriteString(w, refusal.Message)
+	_, _ = io.WriteString(w, refusal.Message) //nolint:gosec // the server's words, and no page shows an upgrade's answer
 }
 
 // canonicalHead writes the WebSocket part of a request down as the Upgrader
