@@ -49,11 +49,21 @@ type Stats struct {
 	Received        atomic.Uint64 // messages from clients
 	Overflows       atomic.Uint64 // sessions closed because their queue was full
 	VolatileDropped atomic.Uint64 // volatile messages that found their client not writable
+	// Handshakes refused as their address has Config.MaxSessionsPerAddress sessions,
+	// or begins them faster than Config.HandshakesPerSecond. Connections refused for
+	// Config.MaxConnectionsPerAddress are Refused of Door.
+	LimitedSessions   atomic.Uint64
+	LimitedHandshakes atomic.Uint64
+	IdleEvicted       atomic.Uint64 // connections closed as the longest idle of Config.MaxIdleConnections
+	LimitedBodies     atomic.Uint64 // request bodies refused for Config.MaxBodies
 	// ClosedBy counts ended sessions by engineio.Reason.
 	ClosedBy [engineio.ParseError + 1]atomic.Uint64
 	// RefusedBy counts refused requests by Engine.IO error code (PROTOCOL 1.2).
 	RefusedBy [6]atomic.Uint64
 }
+
+// Idle counts the connections that net/http holds without a request under way.
+func (s *Server) Idle() int { return s.idle.len() }
 
 // Door returns what became of the connections that were accepted.
 func (s *Server) Door() netpoll.DoorStats { return s.door.Stats() }

@@ -50,6 +50,12 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	} else {
 		handshake := h.handshake(s.cfg.KeepHeaders, c.RemoteAddr().String())
 		_, handshake.Secure = c.(*tls.Conn)
+		if len(s.proxies) > 0 {
+			s.proxies.see(handshake, h.values)
+		}
+		if s.limits.begin(handshake) != nil {
+			return false
+		}
 		s.acceptSession(c, answer, early, handshake, p.base64)
 	}
 	return true
@@ -76,8 +82,15 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.handshakeOf(r)
+	if session == nil && p.transport == engineio.WebSocket.String() {
+		if e := s.limits.begin(h); e != nil {
+			s.refuseExcess(w, e, true)
+			return
+		}
+	}
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		s.limits.end(h.encode())
 		s.refuseUpgrade(w, engineio.ErrBadRequest)
 		return
 	}
