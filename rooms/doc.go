@@ -1,7 +1,8 @@
 // Package rooms is the meeting point of the house: who is connected, in which rooms, and how a message finds them. It
 // knows no bytes of any wire, no gRPC and no WebSocket; the edge brings members in, the services address them.
 //
-// A [Hub] holds the configured namespaces. A [Namespace] holds its members, their rooms and their users, and selects
+// A [Hub] holds the namespaces: those that are configured by name, and the dynamic ones, which a pattern admits and which
+// exist while somebody is in them (PROTOCOL 4.5). A [Namespace] holds its members, their rooms and their users, and selects
 // among them by [Target]. A [Message] goes down to the selected members, an [Event] comes up from one of them; this
 // package only defines the latter.
 //
@@ -15,14 +16,23 @@
 //     the members under the lock and released it. A Member may therefore call the namespace back from any method, and
 //     an Emit may still reach a member that has left a room, or the namespace, a moment ago.
 //
+// A [Recorder] narrows I3. It holds a lock of its own from Record to done, so that what it writes down has the order in
+// which members get it. No lock of this package is held meanwhile, but where a namespace has a recorder a Member must not
+// Emit in it from within Deliver: it would wait for the Emit that it is in. Everything else may be called.
+//
 // Add, Remove, Join and Leave happen at one instant for everyone else: an Emit sees all of one such call or nothing.
 //
 // # Locks
 //
-// There are two, neither is ever held while the other, or any lock outside this package, is taken:
-//
 //   - Namespace.mu guards the namespace's lists and the places of all its members.
 //   - AckCall.mu guards who still owes an answer to that call.
+//   - Hub.mu guards which dynamic namespaces exist, and how many use them. Looking up a configured one takes no lock.
+//   - Namespace.telling is held while HubConfig.RoomEvents is called, and Namespace.mu is taken under it to see what there
+//     is to tell. It is what puts the events in order, and the reason why RoomEvents must not block or call back. It is
+//     taken only when somebody listens.
+//
+// But for that one pair none is ever held while another, or any lock outside this package, is taken. A namespace's
+// recorder is made by HubConfig.Recorder without a lock, while others who want the same namespace wait.
 //
 // # Costs
 //

@@ -7,9 +7,17 @@ import "runtime"
 const yieldEvery = 128
 
 // Emit delivers m to everyone whom t selects at this moment. It returns when every Deliver has returned (I2): how many
-// members were selected, and how many of them took the message.
+// members were selected, and how many of them took the message. The namespace's Recorder, if there is one, writes down
+// what is not volatile.
 func (n *Namespace) Emit(t Target, m *Message) (matched, delivered int) {
-	s := n.selected(&t)
+	if n.recorder != nil && !m.Volatile {
+		return n.emitRecorded(&t, m)
+	}
+	return n.emit(&t, m)
+}
+
+func (n *Namespace) emit(t *Target, m *Message) (matched, delivered int) {
+	s := n.selected(t)
 	matched = len(s.members)
 	delivered = s.deliver(m, nil)
 	s.release()
@@ -19,7 +27,7 @@ func (n *Namespace) Emit(t Target, m *Message) (matched, delivered int) {
 // EmitWithAck delivers m like Emit and asks every selected member for an answer. It sets m.AckID, from the namespace's
 // counter (1 comes first), and m.Acks; both are the call's. A member that does not take the message counts as gone. The
 // caller reads the answers until they are closed, or calls Cancel: a call that is given up without Cancel stays with
-// its members until they answer or disconnect.
+// its members until they answer or disconnect. Nothing of it is recorded.
 func (n *Namespace) EmitWithAck(t Target, m *Message) *AckCall {
 	s := n.selected(&t)
 	c := newAckCall(n.acks.Add(1), s.members)

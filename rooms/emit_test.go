@@ -82,7 +82,7 @@ func TestI2EmitsOfOneCallerArriveInOrder(t *testing.T) {
 
 // I3: no lock is held while a member is called, so each of its methods may call everything back.
 func TestI3NoLockHeldWhileDelivering(t *testing.T) {
-	h, err := NewHub("/")
+	h, err := NewHub(HubConfig{Namespaces: []string{"/"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,33 +5,50 @@ import "time"
 // EventKind says what a socket did. The zero value is no kind.
 type EventKind uint8
 
-// The kinds of Event. Per socket the order is one KindConnected, any number of KindEvent, one KindDisconnected.
+// The kinds of Event. Per socket the order is one KindConnected, any number of KindEvent, one KindDisconnected, and
+// possibly one KindExpired. The kinds of rooms are told only while somebody listens (HubConfig.RoomEvents), those of one
+// namespace in the order in which they happened. What a socket joins as it connects, its own room last, comes before its
+// KindConnected, and what it leaves as it goes comes before its KindDisconnected, as in the reference, where join-room
+// comes before "connection" and leave-room before "disconnect" (PROTOCOL 4.1, 4.4).
 const (
 	KindConnected    EventKind = iota + 1 // the client has joined the namespace
 	KindEvent                             // the client emitted an event
 	KindDisconnected                      // the socket has left the namespace and all rooms
+	KindExpired                           // the socket was disconnected, and can be recovered no longer
+	KindJoined                            // the socket is in Room from now on
+	KindLeft                              // the socket is in Room no longer
+	KindRoomCreated                       // Room has its first socket, whose KindJoined follows
+	KindRoomDeleted                       // Room has no socket any more: the KindLeft of the last came right before
 )
+
+var kindNames = [...]string{
+	KindConnected:    "connected",
+	KindEvent:        "event",
+	KindDisconnected: "disconnected",
+	KindExpired:      "expired",
+	KindJoined:       "joined",
+	KindLeft:         "left",
+	KindRoomCreated:  "room created",
+	KindRoomDeleted:  "room deleted",
+}
 
 // String returns the kind in lower case, for logs and labels.
 func (k EventKind) String() string {
-	switch k {
-	case KindConnected:
-		return "connected"
-	case KindEvent:
-		return "event"
-	case KindDisconnected:
-		return "disconnected"
-	default:
+	if k == 0 || int(k) >= len(kindNames) {
 		return "unknown"
 	}
+	return kindNames[k]
 }
 
-// Event is something that one socket did, on its way up. Immutable and shared; it may be kept.
+// OfRooms reports whether the kind is one of those that are told by HubConfig.RoomEvents.
+func (k EventKind) OfRooms() bool { return k >= KindJoined && k <= KindRoomDeleted }
+
+// Event is something that one socket did, or that became of a room, on its way up. Immutable and shared; it may be kept.
 type Event struct {
 	Kind      EventKind
 	Namespace string
-	Socket    SocketID
-	User      string // empty: none
+	Socket    SocketID // zero for KindRoomCreated and KindRoomDeleted
+	User      string   // empty: none
 	Time      time.Time
 
 	// KindEvent only.
@@ -43,10 +60,16 @@ type Event struct {
 	AckID        uint64   // meaningful only with WantsAck; 0 is an id like any other
 
 	// KindConnected only.
-	Info *Info
-	Auth []byte // JSON object text as the client sent it, or nil
+	Info      *Info
+	Auth      []byte // JSON object text as the client sent it, or nil
+	Recovered bool   // the socket is one that was disconnected: its id, rooms and data are what they were
+
+	// KindJoined, KindLeft, KindRoomCreated and KindRoomDeleted only: the name of the room. The rooms that ids imply are
+	// told as well, by the id itself.
+	Room string
 
 	// KindDisconnected only.
+	Recoverable bool // the socket may come back; if it does not, KindExpired follows
 	Reason      Reason
 	Description string   // detail for people, may be empty
 	Rooms       []string // the rooms it held until now, sorted, without the room that its id implies

@@ -25,7 +25,7 @@ func (c *console) Disconnect(bool)                      {}
 func (c *console) Info() rooms.Info                     { return rooms.Info{ID: c.ID()} }
 
 func Example() {
-	hub, err := rooms.NewHub("/")
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/"}})
 	if err != nil {
 		panic(err)
 	}

@@ -19,7 +19,7 @@ func TestNewHub(t *testing.T) {
 		{"/chat,x", ""},
 		{"/ /chat /", ""},
 	} {
-		h, err := NewHub(strings.Fields(tc.names)...)
+		h, err := NewHub(HubConfig{Namespaces: strings.Fields(tc.names)})
 		if tc.want == "" {
 			if !errors.Is(err, ErrNamespaceName) || h != nil {
 				t.Errorf("NewHub(%s) = %v, %v", tc.names, h, err)
@@ -41,13 +41,13 @@ func TestNewHub(t *testing.T) {
 			t.Errorf("NewHub(%s).Namespaces() = %s", tc.names, got)
 		}
 	}
-	if _, err := NewHub(""); !errors.Is(err, ErrNamespaceName) {
+	if _, err := NewHub(HubConfig{Namespaces: []string{""}}); !errors.Is(err, ErrNamespaceName) {
 		t.Errorf("empty name: %v", err)
 	}
 }
 
 func TestHubKnowsOnlyWhatIsConfigured(t *testing.T) {
-	h, err := NewHub("/chat")
+	h, err := NewHub(HubConfig{Namespaces: []string{"/chat"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestHubKnowsOnlyWhatIsConfigured(t *testing.T) {
 }
 
 func TestNamespacesAreApart(t *testing.T) {
-	h, err := NewHub("/", "/chat")
+	h, err := NewHub(HubConfig{Namespaces: []string{"/", "/chat"}})
 	if err != nil {
 		t.Fatal(err)
 	}

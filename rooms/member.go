@@ -85,7 +85,8 @@ type Info struct {
 	User        string   // empty: none
 	Rooms       []string // sorted, without the room that its id implies
 	Data        []byte   // JSON, or nil
-	Transport   string   // "polling" or "websocket", at the moment of the snapshot
+	Auth        []byte   // JSON object text as the client sent it; nil: it sent none, or the edge does not keep it
+	Transport   string   // "polling", "websocket" or "webtransport", at the moment of the snapshot
 	ConnectedAt time.Time
 	Handshake   Handshake
 }

@@ -3,7 +3,7 @@ package rooms
 import "sync/atomic"
 
 // MaxForms is how many wire forms of one Message can be kept.
-const MaxForms = 4
+const MaxForms = 5
 
 // Message is one event on its way down to sockets. It is emitted in one namespace, once, and immutable from then on:
 // the receivers share it and its bytes. Use it by pointer only.
@@ -17,6 +17,11 @@ type Message struct {
 	Attachments [][]byte
 	// Volatile messages are dropped by a member whose wire is not writable now.
 	Volatile bool
+	// NoCompress messages are sent as they are, whatever compression was agreed on.
+	NoCompress bool
+	// Offset is what the client gives back when it recovers, to say what it has: sent as one more string argument, the
+	// last. The namespace's Recorder sets it. Empty: there is none.
+	Offset string
 	// AckID is the id under which clients answer. Meaningful only when Acks is not nil.
 	AckID uint64
 	// Acks hears the answers. Nil: no acknowledgement is wanted. EmitWithAck sets both.

@@ -59,7 +59,9 @@ func TestFormInsideForm(t *testing.T) {
 
 func TestEventKindString(t *testing.T) {
 	for k, want := range map[EventKind]string{
-		0: "unknown", KindConnected: "connected", KindEvent: "event", KindDisconnected: "disconnected", 4: "unknown",
+		0: "unknown", KindConnected: "connected", KindEvent: "event", KindDisconnected: "disconnected",
+		KindExpired: "expired", KindJoined: "joined", KindLeft: "left", KindRoomCreated: "room created",
+		KindRoomDeleted: "room deleted", KindRoomDeleted + 1: "unknown", 255: "unknown",
 	} {
 		if got := k.String(); got != want {
 			t.Errorf("%d: %q", k, got)

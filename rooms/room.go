@@ -70,5 +70,15 @@ func (m *Membership) inAny(rooms []*room) bool {
 	return false
 }
 
-// names reports whether name is the room that the member's id implies.
+// names reports whether name, without a namespace in front of it, is the room that the member's id implies.
 func (m *Membership) names(name string) bool { return name == string(m.id[:]) }
+
+// user returns whom the member belongs to, empty: nobody.
+func (m *Membership) user() string {
+	for _, p := range m.places {
+		if p.room.user {
+			return p.room.name
+		}
+	}
+	return ""
+}

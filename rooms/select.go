@@ -119,8 +119,8 @@ func (n *Namespace) resolveRoom(rooms []*room, sockets []*Membership, name strin
 	if r := n.rooms.m[name]; r != nil {
 		rooms = append(rooms, r)
 	}
-	if len(name) == len(SocketID{}) {
-		if m := n.find(SocketID([]byte(name))); m != nil {
+	if id := untagged(n.name, name); len(id) == len(SocketID{}) {
+		if m := n.find(SocketID([]byte(id))); m != nil {
 			sockets = append(sockets, m)
 		}
 	}

@@ -5,7 +5,9 @@ package rooms
 // is selected twice.
 //
 // Every socket is implicitly in the room named by its id: such a name, in Rooms or ExceptRooms, stands for that socket
-// as well as for whoever joined a room of that name. Implied rooms are not stored and not listed.
+// as well as for whoever joined a room of that name. Implied rooms are not stored and not listed. In the namespace /chat
+// the name "/chat#<id>" stands for the socket as well, as that is what clients of Engine.IO v3 take for their id
+// (PROTOCOL 2.7).
 type Target struct {
 	Rooms, Users  []string
 	Sockets       []SocketID

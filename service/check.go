@@ -73,23 +73,23 @@ func (c *checker) someNames(field string, names []string) []string {
 	return c.names(field, names)
 }
 
-func (c *checker) socketID(field, id string) rooms.SocketID {
-	parsed, err := rooms.ParseSocketID(id)
+func (c *checker) socketID(field, namespace, id string) rooms.SocketID {
+	parsed, err := rooms.ParseSocketIDIn(namespace, id)
 	if err != nil {
 		c.violate(field, "must be 20 characters of A-Z, a-z, 0-9, - and _")
 	}
 	return parsed
 }
 
-func (c *checker) socketIDs(field string, ids []string) []rooms.SocketID {
+func (c *checker) socketIDs(field, namespace string, ids []string) []rooms.SocketID {
 	if len(ids) == 0 || !c.entries(field, len(ids)) {
 		return nil
 	}
 	parsed := make([]rooms.SocketID, len(ids))
 	for i, id := range ids {
 		var err error
-		if parsed[i], err = rooms.ParseSocketID(id); err != nil {
-			c.socketID(fmt.Sprintf("%s[%d]", field, i), id)
+		if parsed[i], err = rooms.ParseSocketIDIn(namespace, id); err != nil {
+			c.socketID(fmt.Sprintf("%s[%d]", field, i), namespace, id)
 		}
 	}
 	return parsed

@@ -11,7 +11,7 @@ import (
 
 func validConfig(t *testing.T) Config {
 	t.Helper()
-	hub, err := rooms.NewHub("/")
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/"}})
 	if err != nil {
 		t.Fatal(err)
 	}

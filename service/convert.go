@@ -46,6 +46,7 @@ func fromInfo(i *rooms.Info) *realtimev1.Socket {
 		Transport:   i.Transport,
 		ConnectedAt: timestamppb.New(i.ConnectedAt),
 		Handshake:   fromHandshake(&i.Handshake),
+		Auth:        text(i.Auth),
 	}
 }
 
@@ -69,6 +70,7 @@ func fromHandshake(h *rooms.Handshake) *realtimev1.Handshake {
 		Secure:   h.Secure,
 		Xdomain:  h.XDomain,
 		IssuedAt: timestamppb.New(h.Issued),
+		Query:    parseQuery(h.Query),
 	}
 }
 
@@ -85,14 +87,17 @@ func fromEvent(e *rooms.Event, node string) *realtimev1.Event {
 	event := &realtimev1.Event{
 		Time:      timestamppb.New(e.Time),
 		Namespace: e.Namespace,
-		SocketId:  e.Socket.String(),
 		User:      e.User,
+	}
+	if e.Socket != (rooms.SocketID{}) {
+		event.SocketId = e.Socket.String()
 	}
 	switch e.Kind {
 	case rooms.KindConnected:
 		event.Kind = &realtimev1.Event_Connected{Connected: &realtimev1.Connected{
-			Socket: fromInfo(e.Info),
-			Auth:   text(e.Auth),
+			Socket:    fromInfo(e.Info),
+			Auth:      text(e.Auth),
+			Recovered: e.Recovered,
 		}}
 	case rooms.KindEvent:
 		event.Kind = &realtimev1.Event_Received{Received: fromReceived(e, node)}
@@ -101,7 +106,18 @@ func fromEvent(e *rooms.Event, node string) *realtimev1.Event {
 			Reason:      fromReason(e.Reason),
 			Description: text(e.Description),
 			Rooms:       e.Rooms,
+			Recoverable: e.Recoverable,
 		}}
+	case rooms.KindExpired:
+		event.Kind = &realtimev1.Event_Expired{Expired: &realtimev1.Expired{}}
+	case rooms.KindJoined:
+		event.Kind = &realtimev1.Event_Joined{Joined: &realtimev1.Joined{Room: e.Room}}
+	case rooms.KindLeft:
+		event.Kind = &realtimev1.Event_Left{Left: &realtimev1.Left{Room: e.Room}}
+	case rooms.KindRoomCreated:
+		event.Kind = &realtimev1.Event_RoomCreated{RoomCreated: &realtimev1.RoomCreated{Room: e.Room}}
+	case rooms.KindRoomDeleted:
+		event.Kind = &realtimev1.Event_RoomDeleted{RoomDeleted: &realtimev1.RoomDeleted{Room: e.Room}}
 	}
 	return event
 }

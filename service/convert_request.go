@@ -45,17 +45,18 @@ func (s *Service) target(c *checker, t *realtimev1.Target) (*rooms.Namespace, ro
 	if t == nil {
 		c.violate("target", "is required; {} stands for everyone in the default namespace")
 	}
+	name := cmp.Or(t.GetNamespace(), defaultNamespace)
 	selected := rooms.Target{
 		Rooms:         c.names("target.rooms", t.GetRooms()),
 		Users:         c.names("target.users", t.GetUsers()),
-		Sockets:       c.socketIDs("target.sockets", t.GetSockets()),
+		Sockets:       c.socketIDs("target.sockets", name, t.GetSockets()),
 		ExceptRooms:   c.names("target.except_rooms", t.GetExceptRooms()),
-		ExceptSockets: c.socketIDs("target.except_sockets", t.GetExceptSockets()),
+		ExceptSockets: c.socketIDs("target.except_sockets", name, t.GetExceptSockets()),
 	}
 	if err := c.err(); err != nil {
 		return nil, rooms.Target{}, err
 	}
-	ns, err := s.namespace(t.GetNamespace())
+	ns, err := s.namespace(name)
 	return ns, selected, err
 }
 
@@ -64,14 +65,17 @@ type messageRequest interface {
 	GetEvent() string
 	GetArguments() string
 	GetAttachments() [][]byte
+	GetUncompressed() bool
 }
 
+// toMessage does not look at `local`: there is one node, all of whose sockets are local.
 func toMessage(c *checker, r messageRequest) *rooms.Message {
 	c.event(r.GetEvent())
 	return &rooms.Message{
 		Event:       r.GetEvent(),
 		Args:        c.arguments(r.GetArguments(), r.GetAttachments()),
 		Attachments: r.GetAttachments(),
+		NoCompress:  r.GetUncompressed(),
 	}
 }
 
@@ -92,18 +96,23 @@ func (s *Service) filter(r *realtimev1.WatchRequest) (feed.Filter, error) {
 	return filter, err
 }
 
+var kinds = map[realtimev1.EventKind]rooms.EventKind{
+	realtimev1.EventKind_EVENT_KIND_CONNECTED:    rooms.KindConnected,
+	realtimev1.EventKind_EVENT_KIND_RECEIVED:     rooms.KindEvent,
+	realtimev1.EventKind_EVENT_KIND_DISCONNECTED: rooms.KindDisconnected,
+	realtimev1.EventKind_EVENT_KIND_EXPIRED:      rooms.KindExpired,
+	realtimev1.EventKind_EVENT_KIND_JOINED:       rooms.KindJoined,
+	realtimev1.EventKind_EVENT_KIND_LEFT:         rooms.KindLeft,
+	realtimev1.EventKind_EVENT_KIND_ROOM_CREATED: rooms.KindRoomCreated,
+	realtimev1.EventKind_EVENT_KIND_ROOM_DELETED: rooms.KindRoomDeleted,
+}
+
 func toKind(c *checker, index int, kind realtimev1.EventKind) rooms.EventKind {
-	switch kind {
-	case realtimev1.EventKind_EVENT_KIND_CONNECTED:
-		return rooms.KindConnected
-	case realtimev1.EventKind_EVENT_KIND_RECEIVED:
-		return rooms.KindEvent
-	case realtimev1.EventKind_EVENT_KIND_DISCONNECTED:
-		return rooms.KindDisconnected
-	default:
+	k, ok := kinds[kind]
+	if !ok {
 		c.violate(fmt.Sprintf("kinds[%d]", index), "%d is not a kind of event", kind)
-		return 0
 	}
+	return k
 }
 
 func toVerdict(c *checker, a *realtimev1.AdmitAnswer) rooms.Verdict {

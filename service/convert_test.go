@@ -21,6 +21,7 @@ var (
 	testID   = rooms.SocketID([]byte("abcdefghijklmnopqrst"))
 	testInfo = rooms.Info{
 		ID: testID, Namespace: "/chat", User: "ann", Rooms: []string{"a", "b"}, Data: []byte(`{"n":1}`), Transport: "polling", ConnectedAt: testTime,
+		Auth: []byte(`{"t":1}`),
 		Handshake: rooms.Handshake{
 			Address: "192.0.2.1", URL: "/socket.io/?EIO=4&x=1", Query: "EIO=4&x=1", Secure: true, XDomain: true, Issued: testTime,
 			Headers: []rooms.Header{{Name: "x", Value: "1"}, {Name: "cookie", Value: "a=1"}, {Name: "x", Value: "2"}, {Name: "cookie", Value: "b=2"}},
@@ -28,10 +29,10 @@ var (
 	}
 	testSocket = &realtimev1.Socket{
 		Id: "abcdefghijklmnopqrst", Namespace: "/chat", User: "ann", Rooms: []string{"a", "b"}, Data: `{"n":1}`, Transport: "polling",
-		ConnectedAt: timestamppb.New(testTime),
+		ConnectedAt: timestamppb.New(testTime), Auth: `{"t":1}`,
 		Handshake: &realtimev1.Handshake{
 			Address: "192.0.2.1", Url: "/socket.io/?EIO=4&x=1", Secure: true, Xdomain: true, IssuedAt: timestamppb.New(testTime),
-			Headers: map[string]string{"x": "1, 2", "cookie": "a=1; b=2"},
+			Headers: map[string]string{"x": "1, 2", "cookie": "a=1; b=2"}, Query: map[string]string{"EIO": "4", "x": "1"},
 		},
 	}
 )
@@ -84,6 +85,32 @@ func TestFromEvent(t *testing.T) {
 				}}
 			}),
 		},
+		{
+			"recovered", rooms.Event{Kind: rooms.KindConnected, Info: &testInfo, Recovered: true},
+			header(func(e *realtimev1.Event) {
+				e.Kind = &realtimev1.Event_Connected{Connected: &realtimev1.Connected{Socket: testSocket, Recovered: true}}
+			}),
+		},
+		{
+			"recoverable", rooms.Event{Kind: rooms.KindDisconnected, Reason: rooms.ReasonTransportClose, Recoverable: true},
+			header(func(e *realtimev1.Event) {
+				e.Kind = &realtimev1.Event_Disconnected{Disconnected: &realtimev1.Disconnected{
+					Reason: realtimev1.DisconnectReason_DISCONNECT_REASON_TRANSPORT_CLOSE, Recoverable: true,
+				}}
+			}),
+		},
+		{
+			"expired", rooms.Event{Kind: rooms.KindExpired},
+			header(func(e *realtimev1.Event) { e.Kind = &realtimev1.Event_Expired{Expired: &realtimev1.Expired{}} }),
+		},
+		{
+			"joined", rooms.Event{Kind: rooms.KindJoined, Room: "a"},
+			header(func(e *realtimev1.Event) { e.Kind = &realtimev1.Event_Joined{Joined: &realtimev1.Joined{Room: "a"}} }),
+		},
+		{
+			"left", rooms.Event{Kind: rooms.KindLeft, Room: "a"},
+			header(func(e *realtimev1.Event) { e.Kind = &realtimev1.Event_Left{Left: &realtimev1.Left{Room: "a"}} }),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.in.Time, tt.in.Namespace, tt.in.Socket, tt.in.User = testTime, "/chat", testID, "ann"
@@ -91,6 +118,40 @@ func TestFromEvent(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// What becomes of a room is not the doing of one socket: its id is empty, not twenty zero bytes.
+func TestFromEventOfARoom(t *testing.T) {
+	for _, tt := range []struct {
+		kind rooms.EventKind
+		want *realtimev1.Event
+	}{
+		{rooms.KindRoomCreated, &realtimev1.Event{Kind: &realtimev1.Event_RoomCreated{RoomCreated: &realtimev1.RoomCreated{Room: "a"}}}},
+		{rooms.KindRoomDeleted, &realtimev1.Event{Kind: &realtimev1.Event_RoomDeleted{RoomDeleted: &realtimev1.RoomDeleted{Room: "a"}}}},
+	} {
+		tt.want.Time, tt.want.Namespace = timestamppb.New(testTime), "/chat"
+		got := fromEvent(&rooms.Event{Kind: tt.kind, Namespace: "/chat", Time: testTime, Room: "a"}, "n1")
+		if diff := cmp.Diff(tt.want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%v: %s", tt.kind, diff)
+		}
+	}
+}
+
+// Every kind of event that rooms has can be asked for, and nothing else.
+func TestEveryKindHasAValue(t *testing.T) {
+	seen := map[rooms.EventKind]bool{}
+	for value, kind := range kinds {
+		if seen[kind] || kind.String() == "unknown" || value == 0 {
+			t.Errorf("%v is %v", value, kind)
+		}
+		seen[kind] = true
+		if fromEvent(&rooms.Event{Kind: kind, Info: &testInfo}, "n1").GetKind() == nil {
+			t.Errorf("an event of kind %v says nothing", kind)
+		}
+	}
+	if len(seen) != len(realtimev1.EventKind_name)-1 || len(seen) != int(rooms.KindRoomDeleted) {
+		t.Errorf("%d kinds for %d values", len(seen), len(realtimev1.EventKind_name)-1)
 	}
 }
 
@@ -123,7 +184,7 @@ func TestEveryReasonHasAValue(t *testing.T) {
 func TestWhatIsNotUTF8CanBeSent(t *testing.T) {
 	const bad = "a\xffb"
 	info := testInfo
-	info.Handshake.URL = bad
+	info.Handshake.URL, info.Handshake.Query, info.Auth = bad, bad+"=%ff", []byte(bad)
 	info.Handshake.Headers = []rooms.Header{{Name: bad, Value: bad}}
 	batch := feed.Batch{Events: []*rooms.Event{
 		{Kind: rooms.KindConnected, Info: &info, Auth: []byte(bad)},

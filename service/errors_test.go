@@ -120,13 +120,17 @@ func TestStatusRowsAreComplete(t *testing.T) {
 	}
 	// Those that never reach statusError.
 	internal := map[string]string{
-		"ErrSocketID":      "becomes a violation",
-		"ErrDuplicate":     "the edge's",
-		"ErrNamespaceName": "of configuration",
-		"errToken":         "becomes a violation",
-		"errJSON":          "becomes a violation",
-		"errArray":         "becomes a violation",
-		"errDepth":         "becomes a violation",
+		"ErrSocketID":          "becomes a violation",
+		"ErrDuplicate":         "the edge's",
+		"ErrNoNamespace":       "the edge's",
+		"ErrTooManyNamespaces": "the edge's",
+		"ErrNamespaceName":     "of configuration",
+		"ErrNamespacePattern":  "of configuration",
+		"ErrMaxDynamic":        "of configuration",
+		"errToken":             "becomes a violation",
+		"errJSON":              "becomes a violation",
+		"errArray":             "becomes a violation",
+		"errDepth":             "becomes a violation",
 	}
 	known := map[string]bool{
 		"ErrSocketGone": true, "ErrAckUnknown": true, "errNodeNotFound": true, "errShuttingDown": true, "ErrShutdown": true,

@@ -113,6 +113,17 @@ var honoured = map[protoreflect.FullName]func(t *testing.T, w *world) bool{
 		return emitted(t, w, f, &realtimev1.EmitRequest{Target: everyone(), Event: "x", Volatile: true}).Volatile &&
 			!emitted(t, w, f, &realtimev1.EmitRequest{Target: everyone(), Event: "x"}).Volatile
 	},
+	"EmitRequest.uncompressed": func(t *testing.T, w *world) bool {
+		f := threeSockets(t, w)
+		return emitted(t, w, f, &realtimev1.EmitRequest{Target: everyone(), Event: "x", Uncompressed: true}).NoCompress &&
+			!emitted(t, w, f, &realtimev1.EmitRequest{Target: everyone(), Event: "x"}).NoCompress
+	},
+	// A node that is alone has no sockets but its own: all of them get it, with or without.
+	"EmitRequest.local": func(t *testing.T, w *world) bool {
+		threeSockets(t, w)
+		got, err := w.emit.Emit(w.ctx, &realtimev1.EmitRequest{Target: everyone(), Event: "x", Local: true})
+		return err == nil && got.GetDelivered() == 3
+	},
 
 	"EmitWithAckRequest.target": func(t *testing.T, w *world) bool {
 		threeSockets(t, w)
@@ -126,6 +137,12 @@ var honoured = map[protoreflect.FullName]func(t *testing.T, w *world) bool{
 		threeSockets(t, w)
 		_, summary := emitWithAck(t, w, &realtimev1.EmitWithAckRequest{Target: everyone(), Event: "e", Timeout: soon})
 		return summary.GetTimedOut() == 3 // and not after the 10 seconds of the default, in which the test would be noticed
+	},
+	"EmitWithAckRequest.uncompressed": func(t *testing.T, w *world) bool { return askedWith(t, w).NoCompress },
+	"EmitWithAckRequest.local": func(t *testing.T, w *world) bool {
+		answering(w.socket(t, "/", ""), "1")
+		answers, _ := emitWithAck(t, w, &realtimev1.EmitWithAckRequest{Target: everyone(), Event: "e", Local: true})
+		return len(answers) == 1
 	},
 
 	"JoinRoomsRequest.target": func(t *testing.T, w *world) bool { return join(t, w) && count(t, w, inRooms("new")) == 2 },
@@ -296,7 +313,7 @@ func disconnect(t *testing.T, w *world, r *realtimev1.DisconnectSocketsRequest) 
 func askedWith(t *testing.T, w *world) *rooms.Message {
 	t.Helper()
 	f := answering(w.socket(t, "/", ""), "1")
-	emitWithAck(t, w, &realtimev1.EmitWithAckRequest{Target: everyone(), Event: "e", Arguments: "[1]", Attachments: [][]byte{{1}}})
+	emitWithAck(t, w, &realtimev1.EmitWithAckRequest{Target: everyone(), Event: "e", Arguments: "[1]", Attachments: [][]byte{{1}}, Uncompressed: true})
 	return f.got[0]
 }
 

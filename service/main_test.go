@@ -102,15 +102,18 @@ type world struct {
 	health    healthpb.HealthClient
 }
 
-// newWorld has the namespaces "/" and "/chat" on node "n1"; change may change the rest. At the end every stream must
-// end by itself.
+// newWorld has the namespaces "/" and "/chat" on node "n1", and a pattern; change may change the rest. At the end every
+// stream must end by itself.
 func newWorld(tb testing.TB, change ...func(*Config)) *world {
 	tb.Helper()
-	hub, err := rooms.NewHub("/", "/chat")
+	var hub *rooms.Hub
+	f, err := feed.New(feed.Config{WantRoomEvents: func(delta int) { hub.WantRoomEvents(delta) }})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f, err := feed.New(feed.Config{})
+	hub, err = rooms.NewHub(rooms.HubConfig{
+		Namespaces: []string{"/", "/chat"}, Patterns: []string{"/room-[0-9]+"}, RoomEvents: f.Observe,
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -157,9 +160,9 @@ func newWorld(tb testing.TB, change ...func(*Config)) *world {
 // socket connects a fake.
 func (w *world) socket(tb testing.TB, namespace, user string, in ...string) *fake {
 	tb.Helper()
-	ns, ok := w.hub.Namespace(namespace)
-	if !ok {
-		tb.Fatalf("no namespace %q", namespace)
+	ns, err := w.hub.Enter(namespace)
+	if err != nil {
+		tb.Fatal(err)
 	}
 	f := &fake{ns: ns, forgot: make(chan uint64, 16), replies: map[uint64]*rooms.Message{}}
 	id := rooms.NewSocketID()

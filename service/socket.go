@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/protobuf/proto"
@@ -22,11 +23,12 @@ type socketServer struct {
 
 func (s *socketServer) GetSocket(_ context.Context, r *realtimev1.GetSocketRequest) (*realtimev1.GetSocketResponse, error) {
 	c := s.checker()
-	id := c.socketID("socket_id", r.GetSocketId())
+	name := cmp.Or(r.GetNamespace(), defaultNamespace)
+	id := c.socketID("socket_id", name, r.GetSocketId())
 	if err := c.err(); err != nil {
 		return nil, statusError(err)
 	}
-	ns, err := s.namespace(r.GetNamespace())
+	ns, err := s.namespace(name)
 	if err != nil {
 		return nil, statusError(err)
 	}

@@ -2,44 +2,112 @@ package wsedge
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
-	"github.com/realtime-svc/realtime-svc/wsedge/transport"
 )
 
+// defaultNamespace is the one that exists without a name.
+const defaultNamespace = "/"
+
 // connect handles a CONNECT packet: the namespace must exist and not be joined,
-// then whoever decides about admissions is asked.
+// then a socket that was lost is restored, or whoever decides about admissions
+// is asked.
 func (c *Client) connect(name string, auth []byte) {
+	if c.dialect == dialectOld {
+		c.connectTo(splitQuery(name))
+	} else {
+		c.connectTo(name, auth)
+	}
+}
+
+// splitQuery takes the query off a namespace: revision 4 has its auth there
+// (PROTOCOL 2.7).
+func splitQuery(name string) (string, []byte) {
+	plain, auth := socketio.SplitQuery([]byte(name))
+	return string(plain), auth
+}
+
+func (c *Client) connectTo(name string, auth []byte) {
 	if c.socket([]byte(name)) != nil || c.isPending(name) {
 		c.violate()
 		return
 	}
-	namespace, ok := c.srv.cfg.Hub.Namespace(name)
-	if !ok {
-		c.srv.stats.InvalidNamespaces.Add(1)
-		c.refuse(name, "Invalid namespace", nil)
+	if c.namespaces() >= c.srv.cfg.MaxNamespaces {
+		c.srv.stats.NamespacesLimited.Add(1)
+		c.session.Send(c.dialect.refuse(name, "Too many namespaces", nil), false)
 		return
 	}
-	s := &Socket{client: c, namespace: namespace}
-	s.Init(rooms.NewSocketID())
-	q := &rooms.Question{
-		Namespace: name,
-		Socket:    s.ID(),
-		Auth:      bytes.Clone(auth),
-		Handshake: handshakeOf(c.session),
+	namespace, err := c.srv.cfg.Hub.Enter(name)
+	if err != nil {
+		c.noNamespace(name, err)
+		return
 	}
+	s := &Socket{client: c, namespace: namespace, dialect: c.dialect}
 	c.other().pending = append(c.rest.pending, s)
+	q := &rooms.Question{Namespace: name, Auth: bytes.Clone(auth), Handshake: handshakeOf(c.session)}
+	if c.srv.cfg.Recovery != nil && c.dialect != dialectOld {
+		if claim, ok := parseClaim(auth); ok && c.comesBack(s, q, claim) {
+			return
+		}
+	}
+	c.ask(s, q)
+}
+
+// namespaces is in how many the client is, or wants to be.
+func (c *Client) namespaces() int {
+	n := len(c.more)
+	if c.first != nil {
+		n++
+	}
+	if c.rest != nil {
+		n += len(c.rest.pending)
+	}
+	return n
+}
+
+func (c *Client) noNamespace(name string, err error) {
+	if errors.Is(err, rooms.ErrTooManyNamespaces) {
+		c.srv.stats.NamespacesLimited.Add(1)
+		c.session.Send(c.dialect.refuse(name, "Too many namespaces", nil), false)
+		return
+	}
+	c.srv.stats.InvalidNamespaces.Add(1)
+	c.session.Send(c.dialect.invalidNamespace(name), false)
+}
+
+// ask asks whether the new socket s may connect.
+func (c *Client) ask(s *Socket, q *rooms.Question) {
+	pid := c.name(s)
+	q.Socket = s.ID()
 	verdict, ok := c.srv.cfg.Admitter.Admit(q, func(v rooms.Verdict) {
 		c.enter()
 		defer c.exit()
-		c.decided(s, q, v)
+		c.decided(s, q, pid, v)
 	})
 	if ok {
-		c.decided(s, q, verdict)
+		c.decided(s, q, pid, verdict)
 	}
+}
+
+// name gives a new socket its id. The private id is empty if the socket cannot
+// be recovered.
+func (c *Client) name(s *Socket) (pid string) {
+	switch log := logOf(s.namespace); {
+	case c.dialect == dialectOld: // it believes that this is its id (PROTOCOL 2.7)
+		s.Init(rooms.SocketID(c.session.ID()))
+	case log == nil:
+		s.Init(rooms.NewSocketID())
+	default:
+		var id rooms.SocketID
+		pid, id = newPrivateID()
+		s.Init(id)
+		s.lasting = newRecoverable(log)
+	}
+	return pid
 }
 
 func (c *Client) isPending(name string) bool {
@@ -48,59 +116,82 @@ func (c *Client) isPending(name string) bool {
 	})
 }
 
-// decided carries out the answer to a question. An answer that comes after the
-// client has gone finds its socket not pending any more.
-func (c *Client) decided(s *Socket, q *rooms.Question, v rooms.Verdict) {
-	if c.over || c.ended.Load() != nil || c.rest == nil || !slices.Contains(c.rest.pending, s) {
-		return
+// settle takes s off the pending ones; false: the client has gone meanwhile, and
+// s with it.
+func (c *Client) settle(s *Socket) bool {
+	if !c.waits(s) {
+		return false
 	}
 	c.rest.pending = slices.DeleteFunc(c.rest.pending, func(o *Socket) bool { return o == s })
-	if v.Refused {
-		c.srv.stats.Refused.Add(1)
-		c.refuse(q.Namespace, v.Message, v.ErrorData)
-	} else {
-		c.accept(s, q, v)
-	}
-	if r := c.rest; r.assembly == nil && len(r.pending) == 0 && len(r.left) == 0 {
+	return true
+}
+
+// waits reports whether s is still to be decided on.
+func (c *Client) waits(s *Socket) bool {
+	return !c.over && c.rest != nil && slices.Contains(c.rest.pending, s) && !c.session.Closed()
+}
+
+// tidy lets go of what says nothing any more.
+func (c *Client) tidy() {
+	if r := c.rest; r != nil && r.assembly == nil && len(r.pending) == 0 && len(r.left) == 0 {
 		c.rest = nil
 	}
 }
 
-func (c *Client) refuse(namespace, message string, data []byte) {
-	c.session.Send(transport.Prepare(len(namespace)+len(message)+len(data)+32, func(dst []byte) []byte {
-		return socketio.AppendConnectError(dst, namespace, message, data)
-	}, nil), false)
+// decided carries out the answer to a question.
+func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdict) {
+	if !c.settle(s) {
+		return
+	}
+	if v.Refused {
+		c.srv.stats.Refused.Add(1)
+		s.namespace.Exit()
+		c.session.Send(c.dialect.refuse(q.Namespace, v.Message, v.ErrorData), false)
+	} else {
+		s.user = v.User
+		s.keep(v.Data, c.srv.keptAuth(q.Auth))
+		c.accept(s, q, &welcome{pid: pid, rooms: v.Rooms})
+	}
+	c.tidy()
+}
+
+// welcome is what a socket that may connect begins with.
+type welcome struct {
+	pid       string
+	rooms     []string
+	missed    []*rooms.Message // told before the client hears that it is connected
+	recovered bool
 }
 
 // accept connects the socket. The session is corked meanwhile: the CONNECT
-// packet is the first thing that the client hears in this namespace, and by
-// then the rooms hold and the subscribers have been told.
-func (c *Client) accept(s *Socket, q *rooms.Question, v rooms.Verdict) {
+// packet is the first thing that the client hears in this namespace, but for
+// what it has missed, and by then the rooms hold and the subscribers have been
+// told.
+func (c *Client) accept(s *Socket, q *rooms.Question, w *welcome) {
 	now := time.Now()
-	s.user, s.data, s.connectedAt = v.User, v.Data, now.UnixMilli()
+	s.connectedAt = now.UnixMilli()
 	name, id := q.Namespace, s.ID()
 	c.rest.left = slices.DeleteFunc(c.rest.left, func(n string) bool { return n == name })
 	c.session.SetAlarm(0)
 	c.session.Cork()
-	c.session.Send(transport.Prepare(len(name)+48, func(dst []byte) []byte {
-		return socketio.AppendConnect(dst, name, id.String())
-	}, nil), false)
-	if err := s.namespace.Add(s, v.User, v.Rooms); err != nil {
+	for _, m := range w.missed {
+		c.session.Send(c.dialect.event(name, m), false)
+	}
+	c.session.Send(c.dialect.connect(name, id.String(), w.pid), false)
+	if err := s.namespace.Add(s, s.user, w.rooms); err != nil {
 		// Two of 2^120 random ids were the same, or the code is wrong.
 		c.srv.cfg.Logger.Error("socket cannot be added", "error", err)
+		s.namespace.Exit()
 		c.session.Uncork()
 		c.session.Close()
 		return
 	}
 	c.add(s)
 	c.srv.stats.Connected.Add(1)
-	info := rooms.Info{
-		ID: id, Namespace: name, User: v.User, Data: v.Data,
-		Transport: c.session.Transport().String(), ConnectedAt: now, Handshake: *q.Handshake,
-	}
-	info.Rooms, _ = s.namespace.RoomsOf(id)
+	info := s.info(q.Handshake)
 	c.srv.cfg.Observer.Observe(&rooms.Event{
-		Kind: rooms.KindConnected, Namespace: name, Socket: id, User: v.User, Time: now, Info: &info, Auth: q.Auth,
+		Kind: rooms.KindConnected, Namespace: name, Socket: id, User: s.user, Time: now,
+		Info: &info, Auth: q.Auth, Recovered: w.recovered,
 	})
 	c.session.Uncork()
 }

@@ -27,13 +27,15 @@ type Client struct {
 	srv     *Server
 	session *transport.Session
 
-	recv  sync.Mutex                 // guards the following
-	first *Socket                    // the first namespace's socket: most clients have no other
-	more  []*Socket                  // those of further namespaces
-	rest  *clientRest                // what few clients have, nil otherwise
-	why   rooms.Reason               // overrides the reason that the session ends with
-	over  bool                       // the end is complete
-	ended atomic.Pointer[sessionEnd] // set by Closed, completed under recv
+	recv    sync.Mutex                 // guards the following
+	first   *Socket                    // the first namespace's socket: most clients have no other
+	more    []*Socket                  // those of further namespaces
+	rest    *clientRest                // what few clients have, nil otherwise
+	rate    *rateLimit                 // what it may send, nil when that is not limited
+	why     rooms.Reason               // overrides the reason that the session ends with
+	dialect dialect                    // fixed by the client's first packet
+	over    bool                       // the end is complete
+	ended   atomic.Pointer[sessionEnd] // set by Closed, completed under recv
 }
 
 // clientRest is the part of a Client that is needed only now and then.
@@ -50,9 +52,21 @@ type sessionEnd struct {
 
 // onSession begins the Socket.IO side of a session.
 func (srv *Server) onSession(session *transport.Session) transport.Handler {
-	c := &Client{srv: srv, session: session}
+	c := &Client{srv: srv, session: session, rate: newRateLimit(&srv.cfg)}
 	session.SetAlarm(srv.cfg.ConnectTimeout)
 	return c
+}
+
+// Opened implements transport.Handler. Clients of Engine.IO v3 expect to be
+// connected to the default namespace without asking (PROTOCOL 2.7).
+func (c *Client) Opened() {
+	if c.session.Revision() != engineio.Revision3 {
+		return
+	}
+	c.enter()
+	defer c.exit()
+	c.dialect = dialectOld
+	c.connect(defaultNamespace, nil)
 }
 
 func (c *Client) enter() { c.recv.Lock() }
@@ -95,6 +109,11 @@ func (c *Client) finish() {
 	for _, s := range c.sockets() {
 		s.leave(reason, end.cause.String())
 	}
+	if c.rest != nil {
+		for _, s := range c.rest.pending {
+			s.namespace.Exit()
+		}
+	}
 	c.first, c.more, c.rest = nil, nil, nil
 }
 
@@ -124,10 +143,44 @@ func (c *Client) Message(data []byte, binary bool) {
 	if c.over || c.ended.Load() != nil {
 		return
 	}
-	if binary {
-		c.attachment(data)
+	if c.rate != nil && !c.rate.bytes.take(float64(len(data)), time.Now()) {
+		c.srv.stats.BytesLimited.Add(1)
+		c.session.Reject("too many bytes per second")
 		return
 	}
+	if c.dialect == dialectUnknown {
+		c.dialect = dialectJSON
+		if binary {
+			c.dialect = dialectMsgpack
+		}
+	}
+	switch {
+	case c.dialect == dialectMsgpack:
+		c.msgpack(data, binary)
+	case binary:
+		c.attachment(data)
+	default:
+		c.text(data)
+	}
+}
+
+// msgpack takes a message of a client whose parser is MessagePack: each is one
+// whole packet (PROTOCOL 3).
+func (c *Client) msgpack(data []byte, binary bool) {
+	if !binary {
+		c.malformed()
+		return
+	}
+	p, attachments, err := socketio.DecodeMsgpack(data, &c.srv.limits)
+	if err != nil {
+		c.malformed()
+		return
+	}
+	c.packet(&p, attachments)
+}
+
+// text takes a text, which must be a packet or the beginning of one.
+func (c *Client) text(data []byte) {
 	p, err := socketio.Decode(data, &c.srv.limits)
 	if err != nil || c.rest != nil && c.rest.assembly != nil {
 		c.malformed()
@@ -211,6 +264,11 @@ func (c *Client) packet(p *socketio.Packet, attachments [][]byte) {
 
 func (c *Client) event(s *Socket, p *socketio.Packet, attachments [][]byte) {
 	c.srv.stats.Events.Add(1)
+	if c.rate != nil && !c.rate.events.take(1, time.Now()) {
+		c.srv.stats.EventsLimited.Add(1)
+		c.session.Reject("too many events per second")
+		return
+	}
 	if p.HasID {
 		s.want(p.ID)
 	}
@@ -287,7 +345,7 @@ func (c *Client) disconnect(s *Socket) {
 	c.remove(s)
 	c.other().left = append(c.rest.left, s.namespace.Name())
 	s.leave(rooms.ReasonServerDisconnect, "")
-	c.session.Send(prepareDisconnect(s.namespace.Name()), false)
+	c.session.Send(c.dialect.disconnect(s.namespace.Name()), false)
 }
 
 // kick ends every socket of the client and the session: a DISCONNECT packet for
@@ -301,7 +359,7 @@ func (c *Client) kick() {
 	c.session.Cork()
 	for _, s := range c.sockets() {
 		s.leave(rooms.ReasonServerDisconnect, "")
-		c.session.Send(prepareDisconnect(s.namespace.Name()), false)
+		c.session.Send(c.dialect.disconnect(s.namespace.Name()), false)
 	}
 	c.first, c.more = nil, nil
 	c.session.Uncork()
@@ -323,8 +381,13 @@ func (c *Client) shutDown() {
 	c.session.Close()
 }
 
-func prepareDisconnect(namespace string) *transport.Prepared {
-	return transport.Prepare(len(namespace)+2, func(dst []byte) []byte {
-		return socketio.AppendDisconnect(dst, namespace)
-	}, nil)
+// supersede ends a client whose socket s has come back over another connection,
+// before this one was seen to be dead.
+func (c *Client) supersede(s *Socket) {
+	c.enter()
+	defer c.exit()
+	if !c.over && !s.gone.Load() {
+		c.why = rooms.ReasonTransportClose
+		c.session.Close()
+	}
 }

@@ -60,7 +60,7 @@ func start(t testing.TB, edit ...func(*Config)) *harness {
 
 func startOn(t testing.TB, l net.Listener, dial func() (net.Conn, error), edit ...func(*Config)) *harness {
 	t.Helper()
-	hub, err := rooms.NewHub("/", "/chat", "/admin")
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/", "/chat", "/admin"}})
 	if err != nil {
 		t.Fatal(err)
 	}

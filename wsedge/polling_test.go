@@ -214,7 +214,7 @@ func TestPollingEnds(t *testing.T) {
 func (h *harness) waitingPolls() int {
 	waiting := 0
 	for _, s := range h.server.transport.Sessions() {
-		if s.PollWaits() {
+		if s.Writable() {
 			waiting++
 		}
 	}

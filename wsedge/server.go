@@ -45,7 +45,8 @@ type Config struct {
 	// Path is the prefix of all requests that are Socket.IO's; it begins and
 	// ends with a slash. Empty means "/socket.io/".
 	Path string
-	// Transports are "polling" and "websocket". Empty means both.
+	// Transports are "polling", "websocket" and "webtransport". Empty means the
+	// first two.
 	Transports []string
 	// DisableUpgrades keeps sessions that began with polling there.
 	DisableUpgrades bool
@@ -57,6 +58,12 @@ type Config struct {
 	// ConnectTimeout is how long a client may take to connect to its first
 	// namespace. 0 means 45 s.
 	ConnectTimeout time.Duration
+	// AllowEIO3 lets clients of Socket.IO 1.x and 2.x in, which speak revision 3
+	// of Engine.IO.
+	AllowEIO3 bool
+	// Recovery keeps lost sockets for a while, so that their clients can come
+	// back to them. The Hub must have been made with its Recorder. Nil: none.
+	Recovery *Recovery
 	// MaxPayload bounds in bytes one message, and one polling body, from a
 	// client. 0 means 1,000,000.
 	MaxPayload int
@@ -65,6 +72,16 @@ type Config struct {
 	// MaxPendingAcks bounds, for each socket and either direction, the
 	// acknowledgements that are outstanding. 0 means 1024.
 	MaxPendingAcks int
+	// MaxNamespaces bounds in how many namespaces one client may be at a time.
+	// 0 means 100.
+	MaxNamespaces int
+	// EventsPerSecond and BytesPerSecond bound what one client may send, over all
+	// its namespaces; twice as much may come at once, and one message of
+	// MaxPayload always. A client that sends more loses its session. 0: no limit.
+	EventsPerSecond, BytesPerSecond int
+	// KeepAuth keeps the auth payload of each socket for those who ask for the
+	// socket later. It costs memory, and tokens in it stay visible to services.
+	KeepAuth bool
 	// KeepHeaders names the request headers (lower case) that a handshake
 	// shows to services. Each costs memory for the life of the session.
 	KeepHeaders []string
@@ -91,6 +108,7 @@ const (
 	defaultPath           = "/socket.io/"
 	defaultConnectTimeout = 45 * time.Second
 	defaultMaxPendingAcks = 1024
+	defaultMaxNamespaces  = 100
 )
 
 func (c *Config) setDefaults() error {
@@ -111,6 +129,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.MaxPendingAcks == 0 {
 		c.MaxPendingAcks = defaultMaxPendingAcks
+	}
+	if c.MaxNamespaces == 0 {
+		c.MaxNamespaces = defaultMaxNamespaces
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -153,6 +174,8 @@ func (c *Config) transports() ([]engineio.Transport, error) {
 			out = append(out, engineio.Polling)
 		case engineio.WebSocket.String():
 			out = append(out, engineio.WebSocket)
+		case engineio.WebTransport.String():
+			out = append(out, engineio.WebTransport)
 		default:
 			return nil, errors.New("wsedge: unknown transport " + name)
 		}
@@ -180,6 +203,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg}
+	if cfg.Recovery != nil {
+		cfg.Recovery.stats, cfg.Recovery.tell = &s.stats, cfg.Observer.Observe
+	}
 	var files func(http.ResponseWriter, *http.Request) bool
 	if !cfg.DisableClient {
 		files = newBundle(cfg.Path).serve
@@ -189,6 +215,7 @@ func New(cfg Config) (*Server, error) {
 		Path:            cfg.Path,
 		Settings:        cfg.settings(),
 		Transports:      transports,
+		AllowEIO3:       cfg.AllowEIO3,
 		MaxOutbox:       cfg.MaxOutbox,
 		KeepHeaders:     cfg.KeepHeaders,
 		HeadTimeout:     cfg.HeadTimeout,
@@ -211,6 +238,14 @@ func (s *Server) Serve(l net.Listener) error { return s.transport.Serve(l) }
 // ServeHTTP answers one request, so that a Server can live inside another
 // http.Server.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.transport.ServeHTTP(w, r) }
+
+// keptAuth is what is kept of a client's auth payload.
+func (s *Server) keptAuth(auth []byte) []byte {
+	if !s.cfg.KeepAuth {
+		return nil
+	}
+	return auth
+}
 
 // Shutdown stops accepting, disconnects every socket ("server shutting down"),
 // closes every session so that its client reconnects elsewhere, waits until the

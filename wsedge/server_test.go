@@ -298,7 +298,7 @@ func TestSmallThingsBesideTheClient(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	hub, err := rooms.NewHub("/")
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
-	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
 	"github.com/realtime-svc/realtime-svc/wsedge/transport"
 )
 
@@ -20,13 +19,28 @@ type Socket struct {
 	client      *Client
 	namespace   *rooms.Namespace
 	user        string
-	data        []byte
-	connectedAt int64 // milliseconds since 1970: a time.Time would take thrice as much
+	texts       *socketTexts // nil when there are none
+	lasting     *recoverable // nil when it cannot be recovered
+	connectedAt int64        // milliseconds since 1970: a time.Time would take thrice as much
+	dialect     dialect
 
 	gone atomic.Bool // the socket has left its namespace
 
 	mu   sync.Mutex // guards the following; a leaf
 	acks *acks      // nil until the first acknowledgement is wanted
+}
+
+// socketTexts is what few sockets have.
+type socketTexts struct {
+	data []byte // what admission attached
+	auth []byte // what the client said, if that is kept
+}
+
+// keep sets the socket's texts.
+func (s *Socket) keep(data, auth []byte) {
+	if len(data)+len(auth) > 0 {
+		s.texts = &socketTexts{data, auth}
+	}
 }
 
 // acks is what a socket owes and is owed.
@@ -37,18 +51,19 @@ type acks struct {
 	wanted []uint64
 }
 
-// The forms that a Message is kept in (rooms.Message.Form).
-const formJSON = 0
-
 // Deliver implements rooms.Member: the message's finished frame is shared by all
 // sockets that get it.
 func (s *Socket) Deliver(m *rooms.Message) bool {
 	if s.gone.Load() {
 		return false
 	}
-	p := m.Form(formJSON, func() any { return prepareEvent(s.namespace.Name(), m) }).(*transport.Prepared)
+	p := s.dialect.event(s.namespace.Name(), m)
 	if m.Acks == nil {
-		return s.send(p, m.Volatile)
+		taken := s.send(p, m.Volatile)
+		if s.lasting != nil {
+			s.lasting.gave(m, taken)
+		}
+		return taken
 	}
 	if !s.ask(m.AckID, m.Acks) {
 		return false
@@ -65,14 +80,6 @@ func (s *Socket) Deliver(m *rooms.Message) bool {
 // next socket that the client has in this namespace.
 func (s *Socket) send(p *transport.Prepared, volatile bool) bool {
 	return s.client.session.SendUnless(&s.gone, p, volatile)
-}
-
-func prepareEvent(namespace string, m *rooms.Message) any {
-	const punctuation = 40
-	size := len(namespace) + len(m.Event) + len(m.Args) + punctuation
-	return transport.Prepare(size, func(dst []byte) []byte {
-		return socketio.AppendEvent(dst, namespace, m.Event, m.Args, len(m.Attachments), m.AckID, m.Acks != nil)
-	}, m.Attachments)
 }
 
 // ask notes that the client owes an answer.
@@ -143,11 +150,7 @@ func (s *Socket) Reply(id uint64, args []byte, attachments [][]byte) error {
 	if !s.unwant(id) {
 		return rooms.ErrAckUnknown
 	}
-	namespace := s.namespace.Name()
-	const punctuation = 32
-	p := transport.Prepare(len(namespace)+len(args)+punctuation, func(dst []byte) []byte {
-		return socketio.AppendAck(dst, namespace, args, len(attachments), id)
-	}, attachments)
+	p := s.dialect.ack(s.namespace.Name(), id, args, attachments)
 	if !s.send(p, false) {
 		return rooms.ErrSocketGone
 	}
@@ -179,18 +182,23 @@ func (s *Socket) Disconnect(closeSession bool) {
 }
 
 // Info implements rooms.Member.
-func (s *Socket) Info() rooms.Info {
+func (s *Socket) Info() rooms.Info { return s.info(handshakeOf(s.client.session)) }
+
+func (s *Socket) info(h *rooms.Handshake) rooms.Info {
 	held, _ := s.namespace.RoomsOf(s.ID())
-	return rooms.Info{
+	info := rooms.Info{
 		ID:          s.ID(),
 		Namespace:   s.namespace.Name(),
 		User:        s.user,
 		Rooms:       held,
-		Data:        s.data,
 		Transport:   s.client.session.Transport().String(),
 		ConnectedAt: time.UnixMilli(s.connectedAt),
-		Handshake:   *handshakeOf(s.client.session),
+		Handshake:   *h,
 	}
+	if s.texts != nil {
+		info.Data, info.Auth = s.texts.data, s.texts.auth
+	}
+	return info
 }
 
 // handshakeOf translates a session's handshake.
@@ -213,6 +221,10 @@ func handshakeOf(session *transport.Session) *rooms.Handshake {
 // leave takes the socket out of its namespace and tells everybody who waits for
 // it. Its Client calls it, one call at a time; only the first counts.
 func (s *Socket) leave(reason rooms.Reason, description string) {
+	var delivered uint64
+	if s.lasting != nil {
+		delivered = s.lasting.delivered() // before gone: what comes later is not given to it
+	}
 	if s.gone.Swap(true) {
 		return
 	}
@@ -226,6 +238,7 @@ func (s *Socket) leave(reason rooms.Reason, description string) {
 			sink.Gone(s.ID())
 		}
 	}
+	comesBack := s.lasting != nil && mayComeBack(reason)
 	s.client.srv.stats.disconnected(reason)
 	s.client.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind:        rooms.KindDisconnected,
@@ -236,5 +249,25 @@ func (s *Socket) leave(reason rooms.Reason, description string) {
 		Reason:      reason,
 		Description: description,
 		Rooms:       held,
+		Recoverable: comesBack,
 	})
+	if comesBack {
+		s.park(held, delivered)
+	} else {
+		s.namespace.Exit()
+	}
+}
+
+// park keeps what the socket was, for its client to come back to.
+func (s *Socket) park(held []string, delivered uint64) {
+	p := &parked{
+		id: s.ID(), namespace: s.namespace, user: s.user, rooms: held,
+		start: s.lasting.start, last: s.lasting.last.Load(), poisoned: s.lasting.poisoned.Load(), delivered: delivered,
+	}
+	if s.texts != nil {
+		p.data, p.auth = s.texts.data, s.texts.auth
+	}
+	if r := s.client.srv.cfg.Recovery; !r.park(p) {
+		r.expired(p)
+	}
 }

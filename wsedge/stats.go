@@ -18,6 +18,11 @@ type counters struct {
 	ConnectTimeouts   atomic.Uint64
 	AcksRefused       atomic.Uint64
 	AcksExpired       atomic.Uint64
+	NamespacesLimited atomic.Uint64
+	EventsLimited     atomic.Uint64
+	BytesLimited      atomic.Uint64
+	Recovered         atomic.Uint64
+	Expired           atomic.Uint64
 	// byReason counts disconnects, in the order of disconnectReasons.
 	byReason [len(disconnectReasons)]atomic.Uint64
 }
@@ -50,10 +55,11 @@ type Stats struct {
 	HeadsEvicted uint64
 	HeadsFailed  uint64
 
-	// Sessions, by how they began, and upgrades from polling to WebSocket.
-	SessionsPolling   uint64
-	SessionsWebSocket uint64
-	Upgrades          uint64
+	// Sessions, by how they began, and upgrades from polling to another transport.
+	SessionsPolling      uint64
+	SessionsWebSocket    uint64
+	SessionsWebTransport uint64
+	Upgrades             uint64
 	// SessionsClosed counts ended sessions by Engine.IO reason.
 	SessionsClosed map[string]uint64
 	// RequestsRefused counts refused requests by Engine.IO error text.
@@ -76,37 +82,52 @@ type Stats struct {
 	Overflows        uint64 // sessions closed because their queue was full
 	AcksRefused      uint64 // messages not sent as too many of the socket's answers were outstanding
 	AcksExpired      uint64 // client events whose wanted answer was given up, for the same reason
-	Panics           uint64 // handlers that panicked: each a bug
+	// What the limits of one client turned down: CONNECTs, and sessions.
+	NamespacesLimited, EventsLimited, BytesLimited uint64
+	// Sockets that came back, that did not in time, and that are away now; and
+	// the bytes that are kept for them.
+	Recovered, Expired         uint64
+	SocketsAway, RecoveryBytes int
+	Panics                     uint64 // handlers that panicked: each a bug
 }
 
 // Stats returns a snapshot. The values are not taken at one instant.
 func (s *Server) Stats() Stats {
 	t, door := s.transport.Stats(), s.transport.Door()
 	out := Stats{
-		Sessions:          s.transport.Len(),
-		PendingHeads:      door.Pending,
-		Accepted:          door.Accepted,
-		HeadsEvicted:      door.Evicted,
-		HeadsFailed:       door.Failed,
-		SessionsPolling:   t.OpenedPolling.Load(),
-		SessionsWebSocket: t.OpenedWebSocket.Load(),
-		Upgrades:          t.Upgraded.Load(),
-		SessionsClosed:    make(map[string]uint64),
-		RequestsRefused:   make(map[string]uint64),
-		Connected:         s.stats.Connected.Load(),
-		Disconnected:      make(map[string]uint64),
-		ConnectsRefused:   s.stats.Refused.Load(),
-		InvalidNamespaces: s.stats.InvalidNamespaces.Load(),
-		ConnectTimeouts:   s.stats.ConnectTimeouts.Load(),
-		MessagesReceived:  t.Received.Load(),
-		Events:            s.stats.Events.Load(),
-		Malformed:         s.stats.Malformed.Load(),
-		Violations:        s.stats.Violations.Load(),
-		VolatileDropped:   t.VolatileDropped.Load(),
-		Overflows:         t.Overflows.Load(),
-		AcksRefused:       s.stats.AcksRefused.Load(),
-		AcksExpired:       s.stats.AcksExpired.Load(),
-		Panics:            s.transport.Panics(),
+		Sessions:             s.transport.Len(),
+		PendingHeads:         door.Pending,
+		Accepted:             door.Accepted,
+		HeadsEvicted:         door.Evicted,
+		HeadsFailed:          door.Failed,
+		SessionsPolling:      t.Opened[engineio.Polling].Load(),
+		SessionsWebSocket:    t.Opened[engineio.WebSocket].Load(),
+		SessionsWebTransport: t.Opened[engineio.WebTransport].Load(),
+		Upgrades:             t.Upgraded.Load(),
+		SessionsClosed:       make(map[string]uint64),
+		RequestsRefused:      make(map[string]uint64),
+		Connected:            s.stats.Connected.Load(),
+		Disconnected:         make(map[string]uint64),
+		ConnectsRefused:      s.stats.Refused.Load(),
+		InvalidNamespaces:    s.stats.InvalidNamespaces.Load(),
+		ConnectTimeouts:      s.stats.ConnectTimeouts.Load(),
+		MessagesReceived:     t.Received.Load(),
+		Events:               s.stats.Events.Load(),
+		Malformed:            s.stats.Malformed.Load(),
+		Violations:           s.stats.Violations.Load(),
+		VolatileDropped:      t.VolatileDropped.Load(),
+		Overflows:            t.Overflows.Load(),
+		AcksRefused:          s.stats.AcksRefused.Load(),
+		AcksExpired:          s.stats.AcksExpired.Load(),
+		NamespacesLimited:    s.stats.NamespacesLimited.Load(),
+		EventsLimited:        s.stats.EventsLimited.Load(),
+		BytesLimited:         s.stats.BytesLimited.Load(),
+		Recovered:            s.stats.Recovered.Load(),
+		Expired:              s.stats.Expired.Load(),
+		Panics:               s.transport.Panics(),
+	}
+	if r := s.cfg.Recovery; r != nil {
+		out.SocketsAway, out.RecoveryBytes = r.Away(), int(r.bytes.Load())
 	}
 	for r := engineio.TransportError; r <= engineio.ParseError; r++ {
 		out.SessionsClosed[r.String()] = t.ClosedBy[r].Load()

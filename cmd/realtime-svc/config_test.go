@@ -65,16 +65,39 @@ func TestC2Precedence(t *testing.T) {
 	}
 }
 
+// A comma separates patterns, unless a backslash is before it; in a file's list it is a comma.
+func TestPatternsWithCommas(t *testing.T) {
+	want := []string{`/room-\d{1,3}`, "/b"}
+	for name, args := range map[string][]string{
+		"flag": {`--namespace-patterns=/room-\d{1\,3},/b`},
+		"file": {"--config=" + file(t, `namespace-patterns: ['/room-\d{1,3}', /b]`)},
+	} {
+		cfg, _, err := read(t, args)
+		if diff := cmp.Diff(want, cfg.NamespacePatterns); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", name, err, diff)
+		}
+	}
+}
+
+// A pattern is enough: no namespace need be configured by name.
+func TestPatternWithoutNamespaces(t *testing.T) {
+	if _, _, err := read(t, []string{"--namespace-patterns=/a"}, "REALTIME_NAMESPACES="); err != nil {
+		t.Error(err)
+	}
+}
+
 // C1: every setting can be set in each of the three ways.
 func TestC1EverySettingEverywhere(t *testing.T) {
 	dir := t.TempDir()
 	values := map[string]string{
 		"listen": "127.0.0.1:1", "grpc-listen": "127.0.0.1:2", "admin-listen": "127.0.0.1:3", "path": "/x/", "namespaces": "/a,/b",
+		"namespace-patterns": "/room-[0-9]+,/u/[a-z]{1\\,9}", "max-dynamic-namespaces": "12",
 		"serve-client": "false", "web-root": dir, "transports": "websocket", "allow-upgrades": "false", "ping-interval": "7s",
 		"ping-timeout": "8s", "upgrade-timeout": "9s", "connect-timeout": "11s", "keep-headers": "cookie", "max-payload": "5KiB",
 		"max-outbox": "6MiB", "max-pending-acks": "7", "admission-policy": "deny", "admission-timeout": "6s", "watch-buffer": "9MiB",
 		"engine": "portable", "head-timeout": "3s", "max-pending-heads": "5", "grace-period": "12s", "node-id": "n1",
-		"log-level": "debug", "log-format": "json",
+		"log-level": "debug", "log-format": "json", "allow-eio3": "true", "keep-auth": "true", "recovery-max-age": "2m", "recovery-bytes": "7MiB",
+		"max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
 	}
 	for _, s := range settings(&Config{}) {
 		text, ok := values[s.name]
@@ -125,16 +148,22 @@ func TestMistakes(t *testing.T) {
 				`REALTIME_HEAD_TIMEOUT: --head-timeout: expected duration but got "x": time: invalid duration "x"` + "\n" +
 				`--engine: "x" is not one of auto, loops, portable`,
 		},
-		"address":            {args: []string{"--listen=8080"}, want: `--listen: "8080" does not have the form host:port`},
-		"port":               {args: []string{"--grpc-listen=:http"}, want: `--grpc-listen: port "http" is not a number from 0 to 65535`},
-		"path":               {args: []string{"--path=socket.io"}, want: `--path: "socket.io" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
-		"root as path":       {args: []string{"--path=/"}, want: `--path: "/" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
-		"transport":          {args: []string{"--transports=polling,flash"}, want: `--transports: "flash" is not one of polling, websocket`},
-		"no transport":       {args: []string{"--transports="}, want: "--transports: name at least one of polling, websocket"},
-		"no namespace":       {environ: []string{"REALTIME_NAMESPACES="}, want: "--namespaces: name at least one"},
-		"namespace twice":    {args: []string{"--namespaces=/,/"}, want: `--namespaces: rooms: bad namespace name: "/" is named twice`},
-		"namespace, comma":   {file: `namespaces: ["/a,b"]`, want: `--namespaces: rooms: bad namespace name: "/a,b" must begin with "/" and hold no comma`},
-		"namespace, long":    {args: []string{"--namespaces=/" + strings.Repeat("x", 256)}, want: "--namespaces: \"/xxxxxxxxxxxxxxxxxxx\"… is longer than 256 bytes"},
+		"address":          {args: []string{"--listen=8080"}, want: `--listen: "8080" does not have the form host:port`},
+		"port":             {args: []string{"--grpc-listen=:http"}, want: `--grpc-listen: port "http" is not a number from 0 to 65535`},
+		"path":             {args: []string{"--path=socket.io"}, want: `--path: "socket.io" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
+		"root as path":     {args: []string{"--path=/"}, want: `--path: "/" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
+		"transport":        {args: []string{"--transports=polling,flash"}, want: `--transports: "flash" is not one of polling, websocket`},
+		"no transport":     {args: []string{"--transports="}, want: "--transports: name at least one of polling, websocket"},
+		"no namespace":     {environ: []string{"REALTIME_NAMESPACES="}, want: "--namespaces: name at least one"},
+		"namespace twice":  {args: []string{"--namespaces=/,/"}, want: `--namespaces: rooms: bad namespace name: "/" is named twice`},
+		"namespace, comma": {file: `namespaces: ["/a,b"]`, want: `--namespaces: rooms: bad namespace name: "/a,b" must begin with "/", hold no comma and be UTF-8`},
+		"namespace, long":  {args: []string{"--namespaces=/" + strings.Repeat("x", 256)}, want: "--namespaces: rooms: bad namespace name: \"/xxxxxxxxxxxxxxxxxxx\"… is longer than 256 bytes"},
+		"patterns": {
+			args: []string{"--namespace-patterns=/(", "--namespaces=/,/", "--max-dynamic-namespaces=0"}, environ: []string{"REALTIME_NAMESPACE_PATTERNS=/a"},
+			want: "--max-dynamic-namespaces: 0 is outside 1 to 1000000\n" +
+				"--namespace-patterns: rooms: bad namespace pattern: \"/(\": error parsing regexp: missing closing ): `/(`\n" +
+				`--namespaces: rooms: bad namespace name: "/" is named twice`,
+		},
 		"header":             {args: []string{"--keep-headers=User Agent"}, want: `--keep-headers: "User Agent" is not the name of a header`},
 		"no web root":        {args: []string{"--web-root=/nowhere/at/all"}, want: "--web-root: stat /nowhere/at/all: no such file or directory"},
 		"web root is a file": {args: []string{"--web-root=config.go"}, want: "--web-root: config.go is not a folder"},

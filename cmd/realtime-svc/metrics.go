@@ -44,9 +44,9 @@ var (
 	descSessions       = desc("sessions", "Live Engine.IO sessions.")
 	descSessionsOpened = desc("sessions_opened_total", "Engine.IO sessions by the transport that they began with.", "transport")
 	descSessionsClosed = desc("sessions_closed_total", "Engine.IO sessions that ended, by reason.", "reason")
-	descUpgrades       = desc("session_upgrades_total", "Sessions that went from polling to WebSocket.")
+	descUpgrades       = desc("session_upgrades_total", "Sessions that went from polling to another transport.")
 	descRefused        = desc("requests_refused_total", "Engine.IO requests that were refused, by error.", "error")
-	descSockets        = desc("sockets", "Connected sockets by namespace.", "namespace")
+	descSockets        = desc("sockets", "Connected sockets by namespace, or by the pattern that it exists for.", "namespace")
 	descConnected      = desc("sockets_connected_total", "Sockets that connected to a namespace.")
 	descDisconnected   = desc("sockets_disconnected_total", "Sockets that were disconnected, by reason.", "reason")
 	descConnects       = desc("connects_refused_total", "Connections to a namespace that were refused, by who refused.", "by")
@@ -57,6 +57,11 @@ var (
 	descOverflows      = desc("outbox_overflows_total", "Sessions closed because their client did not keep up.")
 	descBroken         = desc("protocol_violations_total", "Sessions closed for what their client sent.", "kind")
 	descAcks           = desc("acks_dropped_total", "Acknowledgements given up at --max-pending-acks, by who would have answered.", "by")
+	descLimited        = desc("limits_reached_total", "What clients were turned down for: namespaces, or sessions because of events or bytes per second.", "limit")
+	descRecovered      = desc("sockets_recovered_total", "Lost sockets that came back.")
+	descExpired        = desc("sockets_expired_total", "Lost sockets that did not come back in time.")
+	descAway           = desc("sockets_away", "Lost sockets that may come back.")
+	descRecoveryBytes  = desc("recovery_bytes", "Bytes that are kept for lost sockets.")
 	descPanics         = desc("panics_total", "Handlers of the edge that panicked; each is a bug.")
 
 	descWatchers = desc("watchers", "Attached watchers.")
@@ -100,12 +105,12 @@ func (c *collector) collectEdge(e wsedge.Stats, s sink) {
 	s.gauge(descHeads, e.PendingHeads)
 	s.each(descHeadsClosed, map[string]uint64{"evicted": e.HeadsEvicted, "failed": e.HeadsFailed})
 	s.gauge(descSessions, e.Sessions)
-	s.each(descSessionsOpened, map[string]uint64{"polling": e.SessionsPolling, "websocket": e.SessionsWebSocket})
+	s.each(descSessionsOpened, map[string]uint64{"polling": e.SessionsPolling, "websocket": e.SessionsWebSocket, "webtransport": e.SessionsWebTransport})
 	s.each(descSessionsClosed, e.SessionsClosed)
 	s.count(descUpgrades, e.Upgrades)
 	s.each(descRefused, e.RequestsRefused)
-	for _, n := range c.hub.Namespaces() {
-		s.gauge(descSockets, n.Count(rooms.Target{}), n.Name())
+	for label, sockets := range c.sockets() {
+		s.gauge(descSockets, sockets, label)
 	}
 	s.count(descConnected, e.Connected)
 	s.each(descDisconnected, e.Disconnected)
@@ -117,7 +122,28 @@ func (c *collector) collectEdge(e wsedge.Stats, s sink) {
 	s.count(descOverflows, e.Overflows)
 	s.each(descBroken, map[string]uint64{"packet": e.Malformed, "rule": e.Violations})
 	s.each(descAcks, map[string]uint64{"client": e.AcksRefused, "service": e.AcksExpired})
+	s.each(descLimited, map[string]uint64{"namespaces": e.NamespacesLimited, "events": e.EventsLimited, "bytes": e.BytesLimited})
+	s.count(descRecovered, e.Recovered)
+	s.count(descExpired, e.Expired)
+	s.gauge(descAway, e.SocketsAway)
+	s.gauge(descRecoveryBytes, e.RecoveryBytes)
 	s.count(descPanics, e.Panics)
+}
+
+// sockets counts them by namespace. Those of dynamic namespaces count for the pattern, as clients choose the name.
+func (c *collector) sockets() map[string]int {
+	by := make(map[string]int)
+	for _, pattern := range c.hub.Patterns() {
+		by[pattern] = 0
+	}
+	for _, n := range c.hub.Namespaces() {
+		label := n.Name()
+		if n.Dynamic() {
+			label = n.Pattern()
+		}
+		by[label] += n.Count(rooms.Target{})
+	}
+	return by
 }
 
 func (*collector) collectServices(f feed.Stats, a service.AdmissionStats, s sink) {

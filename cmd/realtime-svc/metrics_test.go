@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,12 +13,38 @@ import (
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
+// member is a socket of which only the presence counts.
+type member struct{ rooms.Membership }
+
+func (*member) Deliver(*rooms.Message) bool          { return true }
+func (*member) ForgetAck(uint64)                     {}
+func (*member) Reply(uint64, []byte, [][]byte) error { return nil }
+func (*member) Disconnect(bool)                      {}
+func (*member) Info() rooms.Info                     { return rooms.Info{} }
+
+// enter connects a socket to a namespace.
+func enter(t *testing.T, hub *rooms.Hub, name string) {
+	t.Helper()
+	n, err := hub.Enter(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(member)
+	m.Init(rooms.NewSocketID())
+	if err := n.Add(m, "", nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fixedCollector reports a different number for each thing that is counted.
 func fixedCollector(t *testing.T) *collector {
 	t.Helper()
-	hub, err := rooms.NewHub("/", "/chat")
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: []string{"/", "/chat"}, Patterns: []string{"/room-[0-9]+", "/nobody"}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range 3 {
+		enter(t, hub, fmt.Sprint("/room-", i%2))
 	}
 	return &collector{
 		hub: hub,
@@ -28,6 +55,8 @@ func fixedCollector(t *testing.T) *collector {
 				Connected: 7, Disconnected: map[string]uint64{"transport close": 8}, ConnectsRefused: 9, InvalidNamespaces: 10,
 				ConnectTimeouts: 11, MessagesReceived: 12, Events: 13, Malformed: 14, Violations: 15, VolatileDropped: 16,
 				Overflows: 17, AcksRefused: 18, AcksExpired: 19, Panics: 20,
+				SessionsWebTransport: 38, NamespacesLimited: 39, EventsLimited: 40, BytesLimited: 41, Recovered: 42, Expired: 43,
+				SocketsAway: 44, RecoveryBytes: 45,
 				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 37,
 			}
 		},
@@ -61,8 +90,12 @@ func TestCollector(t *testing.T) {
 		"realtime_connections_accepted_total": 34, "realtime_pending_heads": 35,
 		"realtime_heads_closed_total why=evicted": 36, "realtime_heads_closed_total why=failed": 37,
 		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
+		"realtime_sessions_opened_total transport=webtransport": 38, "realtime_limits_reached_total limit=namespaces": 39,
+		"realtime_limits_reached_total limit=events": 40, "realtime_limits_reached_total limit=bytes": 41,
+		"realtime_sockets_recovered_total": 42, "realtime_sockets_expired_total": 43, "realtime_sockets_away": 44, "realtime_recovery_bytes": 45,
 		"realtime_session_upgrades_total": 4, "realtime_sessions_closed_total reason=ping timeout": 5,
 		"realtime_requests_refused_total error=Bad request": 6, "realtime_sockets namespace=/": 0, "realtime_sockets namespace=/chat": 0,
+		"realtime_sockets namespace=/room-[0-9]+": 3, "realtime_sockets namespace=/nobody": 0,
 		"realtime_sockets_connected_total": 7, "realtime_sockets_disconnected_total reason=transport close": 8,
 		"realtime_connects_refused_total by=admission": 9, "realtime_connects_refused_total by=namespace": 10,
 		"realtime_connect_timeouts_total": 11, "realtime_messages_received_total": 12, "realtime_events_received_total": 13,

@@ -24,13 +24,14 @@ import (
 // Process is one running service. Make it with NewProcess, then Start, then Stop, each once.
 type Process struct {
 	// Fixed at construction.
-	cfg     Config
-	logger  *slog.Logger
-	feed    *feed.Feed
-	service *service.Service
-	edge    *wsedge.Server
-	grpc    *grpc.Server
-	admin   *http.Server
+	cfg      Config
+	logger   *slog.Logger
+	feed     *feed.Feed
+	service  *service.Service
+	edge     *wsedge.Server
+	recovery *wsedge.Recovery // nil: lost sockets are not kept
+	grpc     *grpc.Server
+	admin    *http.Server
 
 	addrs  Addrs      // set by Start
 	failed chan error // what ended a listener before Stop; has room for all
@@ -45,12 +46,17 @@ type Addrs struct{ Edge, GRPC, Admin net.Addr }
 // an engine that this system does not have.
 func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 3)}
-	hub, err := rooms.NewHub(cfg.Namespaces...)
-	if err != nil {
-		return nil, fmt.Errorf("--namespaces: %w", err)
-	}
-	if p.feed, err = feed.New(feed.Config{QueueBytes: int(cfg.WatchBuffer)}); err != nil {
+	var hub *rooms.Hub // each of the two knows the other: the feed asks for room events, the hub tells them
+	var err error
+	want := func(delta int) { hub.WantRoomEvents(delta) }
+	if p.feed, err = feed.New(feed.Config{QueueBytes: int(cfg.WatchBuffer), WantRoomEvents: want}); err != nil {
 		return nil, fmt.Errorf("--watch-buffer: %w", err)
+	}
+	if cfg.RecoveryMaxAge > 0 {
+		p.recovery = wsedge.NewRecovery(wsedge.RecoveryConfig{MaxAge: cfg.RecoveryMaxAge, MaxBytes: int(cfg.RecoveryBytes)})
+	}
+	if hub, err = rooms.NewHub(p.hubConfig()); err != nil {
+		return nil, errors.Join(hubProblems(err)...)
 	}
 	if p.service, err = service.New(p.serviceConfig(hub)); err != nil {
 		return nil, err
@@ -65,6 +71,19 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.service.Admissions().Stats})
 	p.admin = newAdmin(registry, p.ready.Load, logger)
 	return p, nil
+}
+
+func (p *Process) hubConfig() rooms.HubConfig {
+	cfg := rooms.HubConfig{
+		Namespaces: p.cfg.Namespaces,
+		Patterns:   p.cfg.NamespacePatterns,
+		MaxDynamic: p.cfg.MaxDynamicNamespaces,
+		RoomEvents: p.feed.Observe,
+	}
+	if p.recovery != nil {
+		cfg.Recorder = p.recovery.Recorder
+	}
+	return cfg
 }
 
 // serviceConfig leaves NodeID to chance: tokens must tell this process from the one before a restart, which had the
@@ -99,6 +118,12 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		MaxPayload:      int(cfg.MaxPayload),
 		MaxOutbox:       int(cfg.MaxOutbox),
 		MaxPendingAcks:  cfg.MaxPendingAcks,
+		MaxNamespaces:   cfg.MaxNamespaces,
+		EventsPerSecond: cfg.MaxEventRate,
+		BytesPerSecond:  int(cfg.MaxByteRate),
+		AllowEIO3:       cfg.AllowEIO3,
+		KeepAuth:        cfg.KeepAuth,
+		Recovery:        p.recovery,
 		KeepHeaders:     keep,
 		HeadTimeout:     cfg.HeadTimeout,
 		MaxPendingHeads: cfg.MaxPendingHeads,

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	realtime "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
+	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
@@ -227,6 +228,9 @@ func TestSettingsReachTheParts(t *testing.T) {
 	cfg.PingInterval, cfg.PingTimeout, cfg.UpgradeTimeout, cfg.ConnectTimeout, cfg.HeadTimeout = 1, 2, 3, 4, 5
 	cfg.MaxPayload, cfg.MaxOutbox, cfg.MaxPendingAcks, cfg.MaxPendingHeads, cfg.Engine = 6, 7, 8, 9, "portable"
 	cfg.AdmissionPolicy, cfg.AdmissionTimeout = "deny", 10
+	cfg.NamespacePatterns, cfg.MaxDynamicNamespaces = []string{"/[a-z]"}, 11
+	cfg.AllowEIO3, cfg.KeepAuth, cfg.RecoveryMaxAge = true, true, 12
+	cfg.MaxNamespaces, cfg.MaxEventRate, cfg.MaxByteRate = 13, 14, 15
 	p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -237,12 +241,21 @@ func TestSettingsReachTheParts(t *testing.T) {
 		Path: "/x/", Transports: []string{"websocket"}, DisableUpgrades: true, DisableClient: true, KeepHeaders: []string{"cookie"},
 		PingInterval: 1, PingTimeout: 2, UpgradeTimeout: 3, ConnectTimeout: 4, HeadTimeout: 5,
 		MaxPayload: 6, MaxOutbox: 7, MaxPendingAcks: 8, MaxPendingHeads: 9, Engine: "portable",
+		AllowEIO3: true, KeepAuth: true, Recovery: p.recovery, MaxNamespaces: 13, EventsPerSecond: 14, BytesPerSecond: 15,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger", "Recovery")); diff != "" {
 		t.Error(diff)
 	}
 	if got.Observer != wsedge.Observer(p.feed) || got.Admitter != wsedge.Admitter(p.service.Admissions()) {
 		t.Error("the edge does not report to the services")
+	}
+	if p.recovery == nil || got.Recovery != p.recovery || p.hubConfig().Recorder == nil {
+		t.Error("lost sockets are not kept")
+	}
+	hub := p.hubConfig()
+	if diff := cmp.Diff(rooms.HubConfig{Namespaces: []string{"/"}, Patterns: []string{"/[a-z]"}, MaxDynamic: 11}, hub,
+		cmpopts.IgnoreFields(rooms.HubConfig{}, "Recorder", "RoomEvents")); diff != "" {
+		t.Error(diff)
 	}
 	if got, want := p.serviceConfig(nil).Admission, (service.AdmissionConfig{Policy: service.PolicyDeny, Timeout: 10}); got != want {
 		t.Errorf("%+v", got)
@@ -252,10 +265,12 @@ func TestSettingsReachTheParts(t *testing.T) {
 // A Config that was never checked is refused with the setting's name, not with a panic.
 func TestNewProcessRefuses(t *testing.T) {
 	for want, edit := range map[string]func(*Config){
-		"--namespaces: ":   func(c *Config) { c.Namespaces = []string{"chat"} },
-		"--watch-buffer: ": func(c *Config) { c.WatchBuffer = 1 },
-		"Admission.Policy": func(c *Config) { c.AdmissionPolicy = "perhaps" },
-		"--engine=steam: ": func(c *Config) { c.Engine = "steam" },
+		"--namespaces: ":             func(c *Config) { c.Namespaces = []string{"chat"} },
+		"--namespace-patterns: ":     func(c *Config) { c.NamespacePatterns = []string{"["} },
+		"--max-dynamic-namespaces: ": func(c *Config) { c.MaxDynamicNamespaces = -1 },
+		"--watch-buffer: ":           func(c *Config) { c.WatchBuffer = 1 },
+		"Admission.Policy":           func(c *Config) { c.AdmissionPolicy = "perhaps" },
+		"--engine=steam: ":           func(c *Config) { c.Engine = "steam" },
 	} {
 		cfg := defaultConfig()
 		edit(&cfg)

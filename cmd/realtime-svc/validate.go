@@ -79,9 +79,6 @@ func parseNumber(t reflect.Type, text string) int64 {
 	return n
 }
 
-// maxNamespace is how long a namespace may be in bytes: the edge reads no longer name from a client.
-const maxNamespace = 256
-
 // What a path, a header's name and a node's name may consist of.
 var (
 	pathShape   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+/$`)
@@ -103,16 +100,11 @@ func (c *Config) checkShapes() []error {
 	if !pathShape.MatchString(c.Path) {
 		wrong("path", "%q does not have the form /name/ with letters, digits, '.', '_', '~' or '-'", c.Path)
 	}
-	if len(c.Namespaces) == 0 {
+	if len(c.Namespaces)+len(c.NamespacePatterns) == 0 {
 		wrong("namespaces", "name at least one")
 	}
-	if _, err := rooms.NewHub(c.Namespaces...); err != nil {
-		wrong("namespaces", "%w", err)
-	}
-	for _, n := range c.Namespaces {
-		if len(n) > maxNamespace {
-			wrong("namespaces", "%.20q… is longer than %d bytes", n, maxNamespace)
-		}
+	if _, err := rooms.NewHub(rooms.HubConfig{Namespaces: c.Namespaces, Patterns: c.NamespacePatterns}); err != nil {
+		problems = append(problems, hubProblems(err)...)
 	}
 	for _, h := range c.KeepHeaders {
 		if !headerShape.MatchString(h) {
@@ -130,6 +122,25 @@ func (c *Config) checkShapes() []error {
 		}
 	}
 	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return problems
+}
+
+// hubProblems puts the flag's name before each problem in an error of rooms.NewHub.
+func hubProblems(err error) (problems []error) {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // it is what NewHub promises, not something wrapped
+	if !ok {
+		return []error{err}
+	}
+	for _, problem := range joined.Unwrap() {
+		flag := "namespaces"
+		switch {
+		case errors.Is(problem, rooms.ErrNamespacePattern):
+			flag = "namespace-patterns"
+		case errors.Is(problem, rooms.ErrMaxDynamic):
+			flag = "max-dynamic-namespaces"
+		}
+		problems = append(problems, fmt.Errorf("--%s: %w", flag, problem))
+	}
 	return problems
 }
 

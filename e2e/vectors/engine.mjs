@@ -4,8 +4,8 @@ import { decodePacket, decodePayload, encodePacket, encodePayload } from "engine
 
 const typeDigit = { open: "0", close: "1", ping: "2", pong: "3", message: "4", upgrade: "5", noop: "6" };
 
-// described is a packet in the form of the vectors: {type, data} or {type, binary: base64}, or null for an error.
-function described(packet) {
+/** described is a packet in the form of the vectors: {type, data} or {type, binary: base64}, or null for an error. */
+export function described(packet) {
   if (packet.type === "error") return null;
   const type = typeDigit[packet.type];
   if (Buffer.isBuffer(packet.data)) return { type, binary: packet.data.toString("base64") };
@@ -24,7 +24,7 @@ function payload(packets) {
   return out;
 }
 
-const packets = [
+export const packets = [
   { type: "open", data: '{"sid":"x"}' },
   { type: "close" },
   { type: "ping" },

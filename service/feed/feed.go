@@ -25,6 +25,10 @@ type Config struct {
 	// QueueBytes is how many bytes they may have together: what clients sent plus 128 for each event. At least
 	// MaxEventBytes. Zero means 16 MiB.
 	QueueBytes int
+	// WantRoomEvents is called with 1 before a watcher is attached that asks for a kind of rooms, and with -1 after it
+	// is gone: rooms.Hub.WantRoomEvents. It must not block. Nil: nobody is told, whoever observes such events does
+	// so unasked.
+	WantRoomEvents func(delta int)
 }
 
 // Validate reports every field that is out of range.
@@ -91,13 +95,23 @@ func (f *Feed) Observe(e *rooms.Event) {
 // error is ErrShutdown or nil.
 func (f *Feed) Watch(filter Filter) (*Watcher, error) {
 	w := &Watcher{feed: f, filter: filter.compile(), wake: make(chan struct{}, 1)}
+	w.want(1)
+	if !f.add(w) {
+		w.want(-1)
+		return nil, ErrShutdown
+	}
+	return w, nil
+}
+
+// add attaches w unless the feed is shut down.
+func (f *Feed) add(w *Watcher) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.shutdown {
-		return nil, ErrShutdown
+		return false
 	}
 	f.replace(append(slices.Clip(f.list()), w))
-	return w, nil
+	return true
 }
 
 // Shutdown ends every watcher: it reads what is in its queue, then ErrShutdown. What is observed later is lost. Calling
@@ -159,7 +173,7 @@ const eventOverhead = 128
 
 // size is what e counts for in a queue, and close to what it will be on the wire.
 func size(e *rooms.Event) int {
-	n := eventOverhead + len(e.User) + len(e.Name) + len(e.Args) + len(e.Auth) + len(e.Description)
+	n := eventOverhead + len(e.User) + len(e.Name) + len(e.Args) + len(e.Auth) + len(e.Description) + len(e.Room)
 	for _, a := range e.Attachments {
 		n += len(a)
 	}
@@ -169,7 +183,7 @@ func size(e *rooms.Event) int {
 	if e.Info == nil {
 		return n
 	}
-	n += len(e.Info.Data) + len(e.Info.Handshake.URL)
+	n += len(e.Info.Data) + len(e.Info.Auth) + len(e.Info.Handshake.URL) + len(e.Info.Handshake.Query)
 	for _, room := range e.Info.Rooms {
 		n += len(room)
 	}

@@ -369,9 +369,11 @@ func TestSize(t *testing.T) {
 		{"disconnected", rooms.Event{Description: text, Rooms: []string{text, text}}, 30},
 		{"connected", rooms.Event{Auth: ten, Info: &rooms.Info{
 			Data:      ten,
+			Auth:      ten,
 			Rooms:     []string{text},
-			Handshake: rooms.Handshake{URL: text, Headers: []rooms.Header{{Name: text, Value: text}}},
-		}}, 60},
+			Handshake: rooms.Handshake{URL: text, Query: text, Headers: []rooms.Header{{Name: text, Value: text}}},
+		}}, 80},
+		{"joined", rooms.Event{Kind: rooms.KindJoined, Room: text, User: text}, 20},
 	} {
 		if got := size(&tt.event); got != tt.want+eventOverhead {
 			t.Errorf("%s: %d bytes, want %d", tt.name, got-eventOverhead, tt.want)

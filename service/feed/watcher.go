@@ -33,12 +33,13 @@ type Watcher struct {
 	// Owned by the goroutine that calls Next.
 	batch []*rooms.Event
 
-	mu    sync.Mutex // guards the following
-	queue []entry    // what waits is queue[head:]
-	head  int
-	bytes int    // of what waits
-	gap   uint64 // events lost after the last entry
-	ended bool   // takes nothing any more
+	mu     sync.Mutex // guards the following
+	queue  []entry    // what waits is queue[head:]
+	head   int
+	bytes  int    // of what waits
+	gap    uint64 // events lost after the last entry
+	ended  bool   // takes nothing any more
+	closed bool   // Close was called
 }
 
 // entry is one event in a queue.
@@ -71,9 +72,20 @@ func (w *Watcher) Next(ctx context.Context) (Batch, error) {
 func (w *Watcher) Close() {
 	w.feed.remove(w)
 	w.mu.Lock()
-	w.ended = true
+	first := !w.closed
+	w.closed, w.ended = true, true
 	w.queue, w.head, w.bytes, w.gap = nil, 0, 0, 0
 	w.mu.Unlock()
+	if first {
+		w.want(-1)
+	}
+}
+
+// want asks for the events of rooms, or no longer, if the filter has them.
+func (w *Watcher) want(delta int) {
+	if want := w.feed.cfg.WantRoomEvents; want != nil && w.filter.ofRooms() {
+		want(delta)
+	}
 }
 
 // end lets the watcher read what is queued and nothing more.

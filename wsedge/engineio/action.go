@@ -7,15 +7,19 @@ type Transport uint8
 const (
 	Polling Transport = iota + 1
 	WebSocket
+	WebTransport
 )
 
-// String returns the name that the query parameter transport has: "polling" or "websocket".
+// String returns the transport's name in the protocol: "polling", "websocket" or "webtransport". The first two are also
+// values of the query parameter transport; a WebTransport session is opened without a query (PROTOCOL 1.10).
 func (t Transport) String() string {
 	switch t {
 	case Polling:
 		return "polling"
 	case WebSocket:
 		return "websocket"
+	case WebTransport:
+		return "webtransport"
 	}
 	return "unknown"
 }
@@ -28,7 +32,7 @@ const (
 	TransportError Reason = iota + 1 // the wire broke, or the client broke the transport's rules
 	TransportClose                   // the client closed, or the wire ended in good order
 	ForcedClose                      // the server closed
-	PingTimeout                      // a ping stayed without its pong
+	PingTimeout                      // a ping stayed without its pong; revision 3: no ping came
 	ParseError                       // a packet could not be parsed
 )
 
@@ -54,10 +58,10 @@ type Wire uint8
 
 // The wires.
 const (
-	// Current is the transport that carries the session: the WebSocket, or the body of a POST.
+	// Current is the transport that carries the session: the WebSocket, the WebTransport stream, or the body of a POST.
 	Current Wire = iota
-	// Candidate is a WebSocket that was welcomed by CandidateArrived and has not been switched to. Its packets after
-	// Switch come from Current, also those of the same read.
+	// Candidate is a WebSocket or WebTransport stream that was welcomed by CandidateArrived and has not been switched to.
+	// Its packets after Switch come from Current, also those of the same read.
 	Candidate
 )
 
@@ -72,6 +76,9 @@ const (
 	Deliver
 	// SendPing queues a ping for the current transport, as a message would be.
 	SendPing
+	// SendPong queues a pong without data for the current transport, as a message would be: revision 3 only. While an
+	// earlier pong is queued the owner may leave this one out: any pong tells the client that the server lives.
+	SendPong
 	// ReplyProbe writes "3probe" to the candidate at once, then releases a waiting poll as ReleasePoll does.
 	ReplyProbe
 	// ReleasePoll answers the waiting poll, with a noop if nothing is queued.
@@ -85,7 +92,7 @@ const (
 	DropCandidate
 	// End ends the session; Reason says why. No packet is accepted or sent any more. The owner answers a waiting poll,
 	// with a noop if the client's close packet was the cause and otherwise with the close packet, and closes the
-	// WebSocket and the candidate. When Closing is true, only the application hears of the end now: queue and
+	// other transport and the candidate. When Closing is true, only the application hears of the end now: queue and
 	// candidate stay until the second End, after which nothing is left to do for this session.
 	End
 	// RefuseBadRequest refuses this request (ErrBadRequest); the session is not affected.
@@ -93,7 +100,8 @@ const (
 )
 
 var actionNames = [...]string{
-	"None", "Deliver", "SendPing", "ReplyProbe", "ReleasePoll", "Switch", "DropCandidate", "End", "RefuseBadRequest",
+	"None", "Deliver", "SendPing", "SendPong", "ReplyProbe", "ReleasePoll", "Switch", "DropCandidate", "End",
+	"RefuseBadRequest",
 }
 
 // String returns the action's name, for tests and debugging.

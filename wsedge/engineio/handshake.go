@@ -2,16 +2,23 @@ package engineio
 
 import "strconv"
 
-// Protocol is the revision of Engine.IO: the only value of the query parameter EIO that is served.
-const Protocol = 4
+// Revision is the revision of Engine.IO that a session speaks, fixed at its handshake. Only these two values are served.
+type Revision uint8
+
+// The revisions. The query parameter EIO selects Revision4 when it is exactly "4", and otherwise Revision3 (PROTOCOL 1.1,
+// 2): the language of Socket.IO 1.x and 2.x clients.
+const (
+	Revision3 Revision = 3
+	Revision4 Revision = 4
+)
 
 // Millis is a time on, or a distance along, the caller's monotonic clock in milliseconds. Times are above zero.
 type Millis int64
 
 // Settings is what sessions of one server have in common. It is read-only once a session uses it.
 type Settings struct {
-	PingInterval   Millis // from the handshake or a pong to the next ping
-	PingTimeout    Millis // from a ping to the pong that must have come
+	PingInterval   Millis // from the handshake or a pong to the next ping; revision 3 tells the client so, who pings
+	PingTimeout    Millis // from a ping to the pong that must have come; revision 3: how late a client's ping may be
 	UpgradeTimeout Millis // from a candidate's arrival to its upgrade packet
 	CloseTimeout   Millis // how long a session that the server closed is kept for the poll that fetches the close packet
 	MaxPayload     int    // bytes: the longest polling body or WebSocket message taken from a client

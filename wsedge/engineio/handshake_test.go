@@ -115,6 +115,7 @@ func TestNames(t *testing.T) {
 	for got, want := range map[string]string{
 		Polling.String():          "polling",
 		WebSocket.String():        "websocket",
+		WebTransport.String():     "webtransport",
 		Transport(0).String():     "unknown",
 		TransportError.String():   "transport error",
 		TransportClose.String():   "transport close",
@@ -123,6 +124,7 @@ func TestNames(t *testing.T) {
 		ParseError.String():       "parse error",
 		Reason(0).String() + "!":  "unknown!",
 		None.String():             "None",
+		SendPong.String():         "SendPong",
 		RefuseBadRequest.String(): "RefuseBadRequest",
 		Action(99).String() + "?": "unknown?",
 	} {

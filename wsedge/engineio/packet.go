@@ -8,7 +8,8 @@ import (
 // PacketType is the first character of a packet (PROTOCOL 1.3 to 1.8). Its value is that character.
 type PacketType byte
 
-// The packet types, with the direction that Engine.IO v4 gives them.
+// The packet types, with the direction that Engine.IO v4 gives them. In revision 3 the heartbeat goes the other way: the
+// client pings, and the server answers with a pong.
 const (
 	PacketOpen    PacketType = '0' // server: the handshake, see AppendOpen
 	PacketClose   PacketType = '1' // both: the session is over
@@ -22,15 +23,16 @@ const (
 // Packet is one Engine.IO packet.
 type Packet struct {
 	Type PacketType
-	// Binary tells a message of bytes from a message of text; only a PacketMessage is ever binary.
+	// Binary tells a message of bytes from a message of text. In revision 4 only a PacketMessage is ever binary; in
+	// revision 3 any type can be, though no client makes use of it.
 	Binary bool
 	// Data is what follows the type: UTF-8 text, or any bytes when Binary. A parsed packet's Data is a part of the
 	// input, except when it had to be decoded from base64.
 	Data []byte
 }
 
-// ErrParse reports a packet that is empty, of an unknown type, or binary with bad base64. It ends the session with
-// the reason ParseError.
+// ErrParse reports a packet that is empty, of an unknown type, or binary with bad base64, a payload of revision 3 whose
+// lengths do not fit, or a form without UTF-8. It ends the session with the reason ParseError.
 var ErrParse = errors.New("engineio: parse error")
 
 // binaryPrefix stands where the type would, before a binary message in base64.
@@ -44,13 +46,15 @@ func ParseText(frame []byte) (Packet, error) {
 	}
 	t, data := PacketType(frame[0]), frame[1:]
 	if t == binaryPrefix {
-		return parseBase64(data)
+		return parseBase64(PacketMessage, data)
 	}
-	if t < PacketOpen || t > PacketNoop {
+	if !t.known() {
 		return Packet{}, ErrParse
 	}
 	return Packet{Type: t, Data: data}, nil
 }
+
+func (t PacketType) known() bool { return PacketOpen <= t && t <= PacketNoop }
 
 // ParseBinary returns the payload of one WebSocket binary frame as a message: version 4 puts no type before it.
 func ParseBinary(frame []byte) Packet {
@@ -59,7 +63,7 @@ func ParseBinary(frame []byte) Packet {
 
 // parseBase64 takes base64 with or without padding. Node skips foreign characters; no client sends any, so they are an
 // error here.
-func parseBase64(text []byte) (Packet, error) {
+func parseBase64(t PacketType, text []byte) (Packet, error) {
 	for range 2 {
 		if n := len(text); n > 0 && text[n-1] == '=' {
 			text = text[:n-1]
@@ -70,7 +74,7 @@ func parseBase64(text []byte) (Packet, error) {
 	if err != nil {
 		return Packet{}, ErrParse
 	}
-	return ParseBinary(data[:n]), nil
+	return Packet{Type: t, Binary: true, Data: data[:n]}, nil
 }
 
 // AppendText appends p as the payload of a text frame; a binary message becomes "b" and base64.

@@ -128,16 +128,22 @@ func (v *vectorPacket) packet() Packet {
 	return p
 }
 
-func loadVectors(t testing.TB) *vectors {
+// loadJSON reads a file of vectors into v.
+func loadJSON(t testing.TB, file string, v any) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/packets.json")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var v vectors
-	if err := json.Unmarshal(text, &v); err != nil {
+	if err := json.Unmarshal(text, v); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func loadVectors(t testing.TB) *vectors {
+	t.Helper()
+	var v vectors
+	loadJSON(t, "testdata/packets.json", &v)
 	if v.Command == "" || len(v.Decode) == 0 || len(v.Encode) == 0 || len(v.DecodePayload) == 0 || len(v.EncodePayload) == 0 {
 		t.Fatal("testdata/packets.json lacks a part")
 	}

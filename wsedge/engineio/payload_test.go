@@ -199,9 +199,9 @@ func TestNoAllocations(t *testing.T) {
 		"AppendOpen":    func() { AppendOpen(dst, id, upgrades, &set) },
 		"ParseID":       func() { ParseID("abcdefghijklmnopqrst") },
 		"Session": func() {
-			s.Open(&set, Polling, 1, 10)
+			s.Open(&set, Polling, Revision4, 1, 10)
 			s.PollArrived(2)
-			s.CandidateArrived(3)
+			s.CandidateArrived(3, WebSocket)
 			s.Receive(Candidate, Packet{Type: PacketPing, Data: []byte("probe")}, 4)
 			s.Receive(Candidate, Packet{Type: PacketUpgrade}, 5)
 			s.Receive(Current, p, 6)

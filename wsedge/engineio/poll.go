@@ -12,7 +12,9 @@ func (s *Session) PollArrived(now Millis) Action {
 		return s.end(TransportError)
 	}
 	s.waiting = true
-	s.release = now + releaseTick
+	if s.release != 0 {
+		s.release = now + releaseTick
+	}
 	return None
 }
 
@@ -56,7 +58,7 @@ func (s *Session) PostAborted() Action {
 		return None
 	}
 	s.posting = false
-	if s.closed {
+	if s.Closed() {
 		return None
 	}
 	return s.end(TransportError)

@@ -4,7 +4,7 @@ package engineio
 // before it sends the upgrade packet (PROTOCOL 1.6).
 const releaseTick Millis = 100
 
-// Session is the state of one Engine.IO session: heartbeat, polls, upgrade and close, as PROTOCOL 1.4 to 1.8 say. It
+// Session is the state of one Engine.IO session: heartbeat, polls, upgrade and close, as PROTOCOL 1.4 to 1.8 and 2.1 say. It
 // holds no packets and touches no wire: it is told what happened and when, and returns what to do. It is not safe for
 // concurrent use; the owner calls it under the session's lock, carries an Action out before the next call, and sets its
 // timer to Deadline after every call.
@@ -13,44 +13,48 @@ const releaseTick Millis = 100
 type Session struct {
 	set *Settings // shared, read-only
 
-	// due is when the next ping is due; while awaiting, when its pong must have come; while closing, when the
-	// session is given up.
+	// due is when the next ping is due; while awaiting, when the client's pong or ping must have come; while closing,
+	// when the session is given up.
 	due     Millis
 	upgrade Millis // with a candidate: when it is dropped
-	release Millis // with a probed candidate and a waiting poll: when the poll is released
+	release Millis // zero until the candidate was probed; then, with a waiting poll: when the poll is released
 
 	transport Transport
-	reason    Reason // zero until the first End
-	candidate candidate
+	revision  Revision
+	reason    Reason    // zero until the first End
+	candidate Transport // what wants to take over; noCandidate if nothing does
 
-	awaiting bool // a ping was sent and no pong came since
+	awaiting bool // revision 4: a ping was sent and no pong came since; revision 3: always, for the next ping
 	waiting  bool // a GET waits for packets
 	posting  bool // a POST is being received
-	closed   bool // the first End was returned
-	closing  bool // closed, and the close packet waits for a poll or for the upgrade
+	closing  bool // Closed, and the close packet waits for a poll or for the upgrade
 }
 
-// candidate is how far an upgrade has come.
-type candidate uint8
-
-const (
-	noCandidate candidate = iota
-	arrived
-	probed
-)
+const noCandidate Transport = 0
 
 // Open begins the session on t. The open packet is the owner's to send; on polling it answers the handshake's GET, which
 // does not count as a poll. FirstPing is the distance to the first ping: owners spread it over half to a whole
-// PingInterval, so that clients that came together are not pinged together.
-func (s *Session) Open(set *Settings, t Transport, now, firstPing Millis) {
-	*s = Session{set: set, transport: t, due: now + firstPing}
+// PingInterval, so that clients that came together are not pinged together. Revision 3 does not use it: there the client
+// pings.
+func (s *Session) Open(set *Settings, t Transport, rev Revision, now, firstPing Millis) {
+	*s = Session{set: set, transport: t, revision: rev, due: now + firstPing}
+	if rev == Revision3 {
+		s.awaiting = true
+		s.awaitPing(now)
+	}
 }
+
+// awaitPing gives a client of revision 3 its time for the next ping (PROTOCOL 2.1).
+func (s *Session) awaitPing(now Millis) { s.due = now + s.set.PingInterval + s.set.PingTimeout }
+
+// Revision is what the session speaks.
+func (s *Session) Revision() Revision { return s.revision }
 
 // Transport is what carries the session now.
 func (s *Session) Transport() Transport { return s.transport }
 
 // Closed reports whether End was returned: the session takes and sends nothing any more.
-func (s *Session) Closed() bool { return s.closed }
+func (s *Session) Closed() bool { return s.reason != 0 }
 
 // Closing reports whether the session is Closed but the client has not been told: it polls, and no poll waited at
 // Close. The owner keeps the session and its queue until the second End.
@@ -76,7 +80,7 @@ func (s *Session) Deadline() Millis {
 	if s.candidate != noCandidate {
 		at = min(at, s.upgrade)
 	}
-	if s.candidate == probed && s.waiting {
+	if s.release != 0 && s.waiting {
 		at = min(at, s.release)
 	}
 	return at
@@ -84,40 +88,50 @@ func (s *Session) Deadline() Millis {
 
 // Advance tells the session the time. It returns one of the actions that are due; the owner carries it out and calls
 // again until it gets None. A late call moves what follows: a ping is answered within PingTimeout of when it was sent,
-// not of when it was due.
+// not of when it was due. Revision 3 has nothing to move: its End is due as long after the client's last ping as the
+// client was told at the handshake.
 func (s *Session) Advance(now Millis) Action {
 	switch {
 	case s.over():
 		return None
 	case s.candidate != noCandidate && now >= s.upgrade:
-		s.candidate = noCandidate
-		return DropCandidate
+		return s.drop()
 	case now >= s.due && (s.awaiting || s.closing):
 		return s.end(PingTimeout)
 	case now >= s.due:
 		s.awaiting = true
 		s.due = now + s.set.PingTimeout
 		return SendPing
-	case s.candidate == probed && s.waiting && now >= s.release:
+	case s.release != 0 && s.waiting && now >= s.release:
 		s.release = now + releaseTick
 		return ReleasePoll
 	}
 	return None
 }
 
-// Receive takes one packet of the current transport or of the candidate. What cannot be parsed does not come here: it is
+// Receive takes one packet of the current transport or of the candidate. Only a ping (revision 3) or a pong (revision 4)
+// puts off the PingTimeout. What cannot be parsed does not come here: it is
 // WireLost(ParseError) on the current transport and CandidateLost on the candidate.
 func (s *Session) Receive(from Wire, p Packet, now Millis) Action {
 	if from == Candidate {
 		return s.receiveCandidate(p, now)
 	}
-	if s.closed && p.Type != PacketClose {
+	if s.Closed() && p.Type != PacketClose {
 		return None
 	}
 	switch p.Type {
 	case PacketMessage:
 		return Deliver
+	case PacketPing:
+		if s.revision != Revision3 { // version 4 pings from the server only
+			return s.end(TransportError)
+		}
+		s.awaitPing(now)
+		return SendPong
 	case PacketPong:
+		if s.revision == Revision3 {
+			return s.end(TransportError)
+		}
 		// An unsolicited pong is a sign of life like any other (PROTOCOL 1.7).
 		s.awaiting = false
 		s.due = now + s.set.PingInterval
@@ -126,43 +140,42 @@ func (s *Session) Receive(from Wire, p Packet, now Millis) Action {
 		return None
 	case PacketClose:
 		return s.end(TransportClose)
-	case PacketPing: // version 4 pings from the server only
-		return s.end(TransportError)
 	}
 	return s.end(ParseError)
 }
 
-// WireLost tells that the current transport ended, or that what came over it broke the transport's rules.
+// WireLost tells that the current transport ended, or that what came over it broke the transport's rules. R is not zero.
 func (s *Session) WireLost(r Reason) Action { return s.end(r) }
 
-// Close closes the session from the server's side and returns End, or None if it is Closed already. If no poll waits to
+// Close closes the session from the server's side because of r, which is not zero. It returns End, or None if the session
+// is Closed already. If no poll waits to
 // be told, the session is Closing for at most CloseTimeout. It then returns End once more: from PollArrived, from Advance
 // when the time is over or the client has completed its upgrade, or from what else would have ended the session.
 func (s *Session) Close(r Reason, now Millis) Action {
-	if s.closed {
+	if s.Closed() {
 		return None
 	}
 	if s.transport != Polling || s.waiting {
 		return s.end(r)
 	}
 	// The candidate stays: after its probe the client does not poll again before it has sent the upgrade packet.
-	s.closed, s.closing, s.reason = true, true, r
+	s.closing, s.reason = true, r
 	s.due = now + s.set.CloseTimeout
 	return End
 }
 
 // over reports whether nothing more will happen.
-func (s *Session) over() bool { return s.closed && !s.closing }
+func (s *Session) over() bool { return s.Closed() && !s.closing }
 
 // end returns the session's End: the first one because of r, or the second one if it is Closing.
 func (s *Session) end(r Reason) Action {
 	if s.over() {
 		return None
 	}
-	if !s.closed {
+	if !s.Closed() {
 		s.reason = r
 	}
-	s.closed, s.closing = true, false
-	s.candidate = noCandidate
+	s.closing = false
+	s.forget()
 	return End
 }

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,7 +28,12 @@ func happen(s *Session, set *Settings, what string, now Millis) Action {
 	verb, text, _ := strings.Cut(what, " ")
 	switch verb {
 	case "open":
-		s.Open(set, map[string]Transport{"polling": Polling, "websocket": WebSocket}[text], now, 700)
+		name, old := strings.CutPrefix(text, "v3 ")
+		rev := Revision4
+		if old {
+			rev = Revision3
+		}
+		s.Open(set, transportNamed(name), rev, now, 700)
 	case "advance":
 		return s.Advance(now)
 	case "get":
@@ -42,8 +48,8 @@ func happen(s *Session, set *Settings, what string, now Millis) Action {
 		s.PostDone()
 	case "post-aborted":
 		return s.PostAborted()
-	case "candidate":
-		return s.CandidateArrived(now)
+	case "candidate": // a WebSocket if it has no name
+		return s.CandidateArrived(now, transportNamed(cmp.Or(text, "websocket")))
 	case "candidate-lost":
 		s.CandidateLost(now)
 	case "lost":
@@ -55,11 +61,23 @@ func happen(s *Session, set *Settings, what string, now Millis) Action {
 		if text != "bytes" {
 			p = Packet{Type: PacketType(text[0]), Data: []byte(text[1:])}
 		}
+		if text == "binary 2probe" {
+			p = Packet{Type: PacketPing, Binary: true, Data: []byte("probe")}
+		}
 		return s.Receive(map[string]Wire{"<-": Current, "<~": Candidate}[verb], p, now)
 	default:
 		panic(what)
 	}
 	return None
+}
+
+func transportNamed(name string) Transport {
+	for _, t := range []Transport{Polling, WebSocket, WebTransport} {
+		if t.String() == name {
+			return t
+		}
+	}
+	return 0
 }
 
 func describe(s *Session) string {
@@ -69,11 +87,13 @@ func describe(s *Session) string {
 			words = append(words, word)
 		}
 	}
-	add(s.awaiting && !s.closed, "pinged")
+	add(s.Revision() == Revision3, "v3")
+	add(s.Revision() == Revision4 && s.awaiting && !s.Closed(), "pinged")
 	add(s.PollWaiting(), "poll")
 	add(s.PostRunning(), "post")
-	add(s.candidate == arrived, "arrived")
-	add(s.candidate == probed, "probed")
+	add(s.candidate != noCandidate && s.release == 0, "arrived")
+	add(s.candidate != noCandidate && s.release != 0, "probed")
+	add(s.candidate == WebTransport, "(webtransport)")
 	add(s.Closing(), "closing")
 	add(s.Closed() && !s.Closing(), "closed")
 	add(s.Reason() != 0, "("+s.Reason().String()+")")

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -12,6 +13,7 @@ type walk struct {
 	set  Settings
 	now  Millis
 	ends int
+	beat Millis // revision 3: when the client pinged last, or opened, or upgraded
 
 	// Before the last call.
 	was Session
@@ -24,10 +26,13 @@ func (w *walk) call(t *rapid.T, what string) Action {
 	if a == End {
 		w.ends++
 	}
+	if a == SendPong || a == Switch {
+		w.beat = w.now
+	}
 	w.checkAction(t, what, a)
 	w.checkState(t, what)
 	// The owner carries out what answers a poll.
-	if (a == SendPing || a == ReplyProbe || a == ReleasePoll || a == Switch || a == End) && w.s.PollWaiting() {
+	if (a == SendPing || a == SendPong || a == ReplyProbe || a == ReleasePoll || a == Switch || a == End) && w.s.PollWaiting() {
 		w.s.PollAnswered()
 	}
 	if a == Switch {
@@ -37,14 +42,19 @@ func (w *walk) call(t *rapid.T, what string) Action {
 }
 
 func (w *walk) checkAction(t *rapid.T, what string, a Action) {
+	newcomer := strings.HasPrefix(what, "candidate ")
 	allowed := true
 	switch a {
-	case Deliver, SendPing, ReleasePoll:
+	case Deliver, ReleasePoll:
 		allowed = !w.was.Closed()
+	case SendPing:
+		allowed = !w.was.Closed() && w.s.Revision() == Revision4
+	case SendPong:
+		allowed = !w.was.Closed() && w.s.Revision() == Revision3 && strings.HasPrefix(what, "<- 2")
 	case ReplyProbe, Switch:
 		allowed = !w.was.over() && w.was.candidate != noCandidate
 	case DropCandidate:
-		allowed = what == "candidate" || !w.was.over() && w.was.candidate != noCandidate
+		allowed = newcomer || !w.was.over() && w.was.candidate != noCandidate
 	case End:
 		allowed = !w.was.Closed() || w.was.Closing()
 	case RefuseBadRequest:
@@ -53,8 +63,11 @@ func (w *walk) checkAction(t *rapid.T, what string, a Action) {
 	if !allowed {
 		t.Fatalf("%d %s: %v in %s", w.now, what, a, describe(&w.was))
 	}
-	if a == Switch && (w.was.Transport() != Polling || w.s.Transport() != WebSocket) {
+	if a == Switch && (w.was.Transport() != Polling || w.s.Transport() != w.was.candidate) {
 		t.Fatalf("%d %s: switched from %s to %s", w.now, what, describe(&w.was), describe(&w.s))
+	}
+	if want := transportNamed(strings.TrimPrefix(what, "candidate ")); newcomer && a == None && w.s.candidate != want {
+		t.Fatalf("%d %s: %s", w.now, what, describe(&w.s))
 	}
 	if a != Switch && w.was.Transport() != w.s.Transport() {
 		t.Fatalf("%d %s: changed the transport without Switch", w.now, what)
@@ -63,6 +76,8 @@ func (w *walk) checkAction(t *rapid.T, what string, a Action) {
 
 func (w *walk) checkState(t *rapid.T, what string) {
 	s := &w.s
+	rev4 := s.Revision() == Revision4
+	lifetime := w.set.PingInterval + w.set.PingTimeout
 	for rule, broken := range map[string]bool{
 		"an open or closing session has a deadline":  !s.over() && s.Deadline() <= 0,
 		"a session that is over has none":            s.over() && s.Deadline() != 0,
@@ -73,11 +88,14 @@ func (w *walk) checkState(t *rapid.T, what string) {
 		"the first reason stays":                     w.was.Reason() != 0 && s.Reason() != w.was.Reason(),
 		"a reason exactly when closed":               s.Closed() != (s.Reason() != 0),
 		"candidates only beside polling":             s.candidate != noCandidate && s.Transport() != Polling,
+		"probes are candidates'":                     s.release != 0 && s.candidate == noCandidate,
+		"the revision stays":                         s.Revision() != w.was.Revision(),
+		"a client of revision 3 has its time":        !rev4 && !s.Closed() && s.due != w.beat+lifetime,
 		"no candidate when over":                     s.candidate != noCandidate && s.over(),
 		"a POST counts only on polling":              s.PostRunning() && s.Transport() != Polling,
 		"no poll waits while closing":                s.Closing() && s.PollWaiting(),
-		"a pinged session has at most its timeout":   s.awaiting && !s.Closed() && s.due > w.now+w.set.PingTimeout,
-		"the next ping is at most an interval ahead": !s.Closed() && s.due > w.now+w.set.PingInterval,
+		"a pinged session has at most its timeout":   rev4 && s.awaiting && !s.Closed() && s.due > w.now+w.set.PingTimeout,
+		"the next ping is at most an interval ahead": rev4 && !s.Closed() && s.due > w.now+w.set.PingInterval,
 	} {
 		if broken {
 			t.Fatalf("%d %s: %q broken: %s, before %s", w.now, what, rule, describe(s), describe(&w.was))
@@ -100,9 +118,14 @@ func (w *walk) settle(t *rapid.T) {
 
 func TestSessionWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &walk{now: 1, set: testSettings}
+		w := &walk{now: 1, beat: 1, set: testSettings}
 		w.set.AllowUpgrades = rapid.IntRange(0, 9).Draw(t, "allow") > 0
-		happen(&w.s, &w.set, rapid.SampledFrom([]string{"open polling", "open polling", "open websocket"}).Draw(t, "open"), w.now)
+		transport := rapid.SampledFrom([]string{"polling", "polling", "polling", "websocket", "webtransport"}).Draw(t, "open")
+		alive, wrong := "<- 3", "<- 2"
+		if rapid.Bool().Draw(t, "old") {
+			transport, alive, wrong = "v3 "+transport, wrong, alive
+		}
+		happen(&w.s, &w.set, "open "+transport, w.now)
 		pick := func(label string, events ...string) func(*rapid.T) {
 			return func(t *rapid.T) { w.call(t, rapid.SampledFrom(events).Draw(t, label)) }
 		}
@@ -117,11 +140,11 @@ func TestSessionWalk(t *testing.T) {
 			},
 			"poll":    func(t *rapid.T) { w.call(t, map[bool]string{false: "get", true: "answered"}[w.s.PollWaiting()]) },
 			"post":    func(t *rapid.T) { w.call(t, map[bool]string{false: "post", true: "done"}[w.s.PostRunning()]) },
-			"pong":    pick("pong", "<- 3"),
+			"alive":   pick("alive", alive, alive+"probe"),
 			"data":    pick("packet", "<- 4hi", "<- bytes", "<- 0", "<- 5", "<- 6"),
-			"upgrade": pick("upgrade", "candidate", "<~ 2probe", "<~ 5"),
-			"trouble": pick("trouble", "candidate-lost", "candidate-lost", "candidate-lost", "<~ 4hi", "<~ 3",
-				"get", "post", "get-aborted", "post-aborted", "lost", "close", "close", "close", "<- 1", "<- 2", "<- 7"),
+			"upgrade": pick("upgrade", "candidate websocket", "candidate webtransport", "<~ 2probe", "<~ 5"),
+			"trouble": pick("trouble", "candidate-lost", "candidate-lost", "candidate-lost", "<~ 4hi", "<~ 3", "<~ binary 2probe",
+				"get", "post", "get-aborted", "post-aborted", "lost", "close", "close", "close", "<- 1", wrong, "<- 7"),
 		}
 		t.Repeat(events)
 		// Left alone, a session comes to its end.

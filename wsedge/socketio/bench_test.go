@@ -42,8 +42,9 @@ func BenchmarkAppendEvent(b *testing.B) {
 	args := []byte(`"` + strings.Repeat("x", 40) + `"`)
 	dst := make([]byte, 0, 128)
 	b.ReportAllocs()
+	e := &OutEvent{Namespace: "/chat", Name: "m", Args: args, ID: 17, HasID: true}
 	for b.Loop() {
-		sinkBytes = AppendEvent(dst, "/chat", "m", args, 0, 17, true)
+		sinkBytes = AppendEvent(dst, e)
 	}
 }
 
@@ -54,13 +55,14 @@ func TestNoAllocations(t *testing.T) {
 	binary := []byte(`52-/chat,17["pic",{"_placeholder":true,"num":1.0},{"num":0,"_placeholder":true}]`)
 	connect := []byte(`0/chat,{"token":"x\u00e9"}`)
 	limits := &Limits{Attachments: 2, Depth: 8, NamespaceBytes: 16}
+	out := &OutEvent{Namespace: "/chat", Name: "m\n", Args: args, Attachments: two, ID: MaxID, HasID: true, Offset: "x"}
 	cases := map[string]func(){
 		"Decode event":   func() { sinkPacket, _ = Decode(event, nil) },
 		"Decode binary":  func() { sinkPacket, _ = Decode(binary, limits) },
 		"Decode connect": func() { sinkPacket, _ = Decode(connect, nil) },
-		"AppendEvent":    func() { sinkBytes = AppendEvent(dst, "/chat", "m\n", args, 2, MaxID, true) },
-		"AppendAck":      func() { sinkBytes = AppendAck(dst, "/", args, 0, 17) },
-		"AppendConnect":  func() { sinkBytes = AppendConnect(dst, "/", "abcdefghijklmnopqrst") },
+		"AppendEvent":    func() { sinkBytes = AppendEvent(dst, out) },
+		"AppendAck":      func() { sinkBytes = AppendAck(dst, out) },
+		"AppendConnect":  func() { sinkBytes = AppendConnect(dst, "/", "abcdefghijklmnopqrst", "abcdefghijklmnopqrst") },
 		"AppendConnectError": func() {
 			sinkBytes = AppendConnectError(dst, "/", "Invalid namespace", nil)
 		},

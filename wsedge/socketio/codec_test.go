@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// two is what two attachments are.
+var two = [][]byte{{0}, {1}}
+
 // codec holds packets in both forms: text decodes to packet, and encode writes text.
 var codec = []struct {
 	text   string
@@ -17,12 +20,12 @@ var codec = []struct {
 	{
 		`0{"sid":"abcdefghijklmnopqrst"}`,
 		Packet{Type: Connect, Namespace: []byte("/"), Data: []byte(`{"sid":"abcdefghijklmnopqrst"}`)},
-		func() []byte { return AppendConnect(nil, "/", "abcdefghijklmnopqrst") },
+		func() []byte { return AppendConnect(nil, "/", "abcdefghijklmnopqrst", "") },
 	},
 	{
 		`0/chat,{"sid":"abcdefghijklmnopqrst"}`,
 		Packet{Type: Connect, Namespace: []byte("/chat"), Data: []byte(`{"sid":"abcdefghijklmnopqrst"}`)},
-		func() []byte { return AppendConnect(nil, "/chat", "abcdefghijklmnopqrst") },
+		func() []byte { return AppendConnect(nil, "/chat", "abcdefghijklmnopqrst", "") },
 	},
 	{
 		`4/chat,{"message":"Invalid namespace"}`,
@@ -47,12 +50,14 @@ var codec = []struct {
 	{
 		`2["hi"]`,
 		Packet{Type: Event, Namespace: []byte("/"), Data: []byte(`["hi"]`), Name: []byte("hi")},
-		func() []byte { return AppendEvent(nil, "/", "hi", nil, 0, 0, false) },
+		func() []byte { return AppendEvent(nil, &OutEvent{Namespace: "/", Name: "hi"}) },
 	},
 	{ // id 0 asks for an answer (PROTOCOL 11.8)
 		`20["hi",1]`,
 		Packet{Type: Event, Namespace: []byte("/"), HasID: true, Data: []byte(`["hi",1]`), Name: []byte("hi"), Args: []byte(`1`)},
-		func() []byte { return AppendEvent(nil, "/", "hi", []byte(`1`), 0, 0, true) },
+		func() []byte {
+			return AppendEvent(nil, &OutEvent{Namespace: "/", Name: "hi", Args: []byte(`1`), HasID: true})
+		},
 	},
 	{ // what JSON cannot be parsed and written without losing (I7)
 		`2/chat,9007199254740991["a\"b\n",1e+21,12345678901234567890,"\ud800","` + "\u2028" + `",{"b":1,"a":2,"b":3,"__proto__":{}}]`,
@@ -63,7 +68,7 @@ var codec = []struct {
 		},
 		func() []byte {
 			args := []byte(`1e+21,12345678901234567890,"\ud800","` + "\u2028" + `",{"b":1,"a":2,"b":3,"__proto__":{}}`)
-			return AppendEvent(nil, "/chat", "a\"b\n", args, 0, MaxID, true)
+			return AppendEvent(nil, &OutEvent{Namespace: "/chat", Name: "a\"b\n", Args: args, ID: MaxID, HasID: true})
 		},
 	},
 	{
@@ -75,13 +80,13 @@ var codec = []struct {
 		},
 		func() []byte {
 			args := []byte(`{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}`)
-			return AppendEvent(nil, "/chat", "pic", args, 2, 7, true)
+			return AppendEvent(nil, &OutEvent{Namespace: "/chat", Name: "pic", Args: args, Attachments: two, ID: 7, HasID: true})
 		},
 	},
 	{
 		`31[]`,
 		Packet{Type: Ack, Namespace: []byte("/"), ID: 1, HasID: true, Data: []byte(`[]`)},
-		func() []byte { return AppendAck(nil, "/", nil, 0, 1) },
+		func() []byte { return AppendAck(nil, &OutEvent{Namespace: "/", ID: 1}) },
 	},
 	{
 		`3/chat,12["ok",{"a":[1]}]`,
@@ -89,7 +94,9 @@ var codec = []struct {
 			Type: Ack, Namespace: []byte("/chat"), ID: 12, HasID: true,
 			Data: []byte(`["ok",{"a":[1]}]`), Args: []byte(`"ok",{"a":[1]}`),
 		},
-		func() []byte { return AppendAck(nil, "/chat", []byte(`"ok",{"a":[1]}`), 0, 12) },
+		func() []byte {
+			return AppendAck(nil, &OutEvent{Namespace: "/chat", Args: []byte(`"ok",{"a":[1]}`), ID: 12})
+		},
 	},
 	{
 		`61-0[{"_placeholder":true,"num":0}]`,
@@ -97,7 +104,9 @@ var codec = []struct {
 			Type: BinaryAck, Namespace: []byte("/"), HasID: true, Attachments: 1,
 			Data: []byte(`[{"_placeholder":true,"num":0}]`), Args: []byte(`{"_placeholder":true,"num":0}`),
 		},
-		func() []byte { return AppendAck(nil, "/", []byte(`{"_placeholder":true,"num":0}`), 1, 0) },
+		func() []byte {
+			return AppendAck(nil, &OutEvent{Namespace: "/", Args: []byte(`{"_placeholder":true,"num":0}`), Attachments: two[:1]})
+		},
 	},
 }
 
@@ -319,11 +328,11 @@ func TestDecodeAliases(t *testing.T) {
 // The Append functions keep what dst holds.
 func TestAppendKeepsPrefix(t *testing.T) {
 	for name, got := range map[string][]byte{
-		"AppendConnect":      AppendConnect([]byte("4"), "/", "x"),
+		"AppendConnect":      AppendConnect([]byte("4"), "/", "x", ""),
 		"AppendConnectError": AppendConnectError([]byte("4"), "/", "x", nil),
 		"AppendDisconnect":   AppendDisconnect([]byte("4"), "/"),
-		"AppendEvent":        AppendEvent([]byte("4"), "/", "x", nil, 0, 0, false),
-		"AppendAck":          AppendAck([]byte("4"), "/", nil, 0, 0),
+		"AppendEvent":        AppendEvent([]byte("4"), &OutEvent{Namespace: "/", Name: "x"}),
+		"AppendAck":          AppendAck([]byte("4"), &OutEvent{Namespace: "/"}),
 	} {
 		if len(got) < 2 || got[0] != '4' || got[1] < '0' || got[1] > '6' {
 			t.Errorf("%s: %s", name, got)

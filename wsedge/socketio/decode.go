@@ -23,7 +23,7 @@ func Decode(text []byte, l *Limits) (Packet, error) {
 		rest, err = p.takeAttachments(rest, l.attachments())
 	}
 	if err == nil {
-		rest, err = p.takeNamespace(rest, l.namespaceBytes())
+		rest, err = p.takeNamespace(rest, l.namespaceBytes(), l.queryBytes())
 	}
 	if err == nil {
 		rest, err = p.takeID(rest)
@@ -60,13 +60,16 @@ func (p *Packet) takeAttachments(text []byte, most int) ([]byte, error) {
 	return rest, nil
 }
 
-func (p *Packet) takeNamespace(text []byte, most int) ([]byte, error) {
+func (p *Packet) takeNamespace(text []byte, most, mostQuery int) ([]byte, error) {
 	if len(text) == 0 || text[0] != '/' {
 		return text, nil
 	}
 	name, rest, _ := bytes.Cut(text, []byte{','})
 	if len(name) > most {
-		return text, ErrNamespace
+		path, _, _ := bytes.Cut(name, []byte{'?'})
+		if len(path) > most || len(name)-len(path) > mostQuery {
+			return text, ErrNamespace
+		}
 	}
 	p.Namespace = name
 	return rest, nil

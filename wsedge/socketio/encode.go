@@ -5,11 +5,41 @@ import "strconv"
 // The Append functions append one packet's text, to be sent as an Engine.IO message, and return the longer slice. They
 // write what they are given: namespaces and arguments have been checked where they came in.
 
-// AppendConnect appends the answer to a client that joined ns: its socket's id.
-func AppendConnect(dst []byte, ns, sid string) []byte {
+// OutEvent is what a server sends: an event, or the answer to one. The same value is written as JSON by AppendEvent and
+// AppendAck, and as MessagePack by AppendMsgpackEvent and AppendMsgpackAck, so that clients of both forms can share it. The
+// functions only read it; it may be used by several goroutines at a time.
+type OutEvent struct {
+	Namespace string // with its slash, "/" included
+	Name      string // of the event; an answer has none
+
+	// Args are JSON values separated by commas, as in Packet.Args. They have been validated; so have their placeholders, if
+	// there are Attachments.
+	Args []byte
+
+	// Attachments are what placeholders in Args stand for. In JSON the caller sends them right after the text, as one
+	// binary message each; in MessagePack they are written where their placeholders stand.
+	Attachments [][]byte
+
+	// ID, at most MaxID, asks the client for an answer if HasID. Of an answer it is the id of the client's event, and HasID
+	// does not matter.
+	ID    uint64
+	HasID bool
+
+	// Offset is where the event stands in the store of a server that recovers connections. It becomes one more last
+	// argument, unless it is empty (PROTOCOL 5). An answer has none.
+	Offset string
+}
+
+// AppendConnect appends the answer to a client that joined ns: its socket's id, and pid, the secret with which it may ask
+// for recovery, unless that is empty (PROTOCOL 5).
+func AppendConnect(dst []byte, ns, sid, pid string) []byte {
 	dst = appendHeader(dst, Connect, 0, ns)
 	dst = append(dst, `{"sid":`...)
 	dst = appendQuoted(dst, sid)
+	if pid != "" {
+		dst = append(dst, `,"pid":`...)
+		dst = appendQuoted(dst, pid)
+	}
 	return append(dst, '}')
 }
 
@@ -30,29 +60,31 @@ func AppendDisconnect(dst []byte, ns string) []byte {
 	return appendHeader(dst, Disconnect, 0, ns)
 }
 
-// AppendEvent appends an event. Args are JSON values separated by commas, as in Packet.Args; attachments is how many
-// binary messages the caller sends right after it, and makes it a BinaryEvent when above 0. The client is asked for an
-// answer under id if hasID.
-func AppendEvent(dst []byte, ns, name string, args []byte, attachments int, id uint64, hasID bool) []byte {
-	dst = appendHeader(dst, Event, attachments, ns)
-	if hasID {
-		dst = strconv.AppendUint(dst, id, 10)
+// AppendEvent appends an event, a BinaryEvent if it has attachments, which the caller sends right after it.
+func AppendEvent(dst []byte, e *OutEvent) []byte {
+	dst = appendHeader(dst, Event, len(e.Attachments), e.Namespace)
+	if e.HasID {
+		dst = strconv.AppendUint(dst, e.ID, 10)
 	}
 	dst = append(dst, '[')
-	dst = appendQuoted(dst, name)
-	if len(args) > 0 {
+	dst = appendQuoted(dst, e.Name)
+	if len(e.Args) > 0 {
 		dst = append(dst, ',')
-		dst = append(dst, args...)
+		dst = append(dst, e.Args...)
+	}
+	if e.Offset != "" {
+		dst = append(dst, ',')
+		dst = appendQuoted(dst, e.Offset)
 	}
 	return append(dst, ']')
 }
 
-// AppendAck appends the answer to the client's event that had this id. Args and attachments are as for AppendEvent.
-func AppendAck(dst []byte, ns string, args []byte, attachments int, id uint64) []byte {
-	dst = appendHeader(dst, Ack, attachments, ns)
-	dst = strconv.AppendUint(dst, id, 10)
+// AppendAck appends the answer e to a client's event, a BinaryAck if it has attachments, which the caller sends right after it.
+func AppendAck(dst []byte, e *OutEvent) []byte {
+	dst = appendHeader(dst, Ack, len(e.Attachments), e.Namespace)
+	dst = strconv.AppendUint(dst, e.ID, 10)
 	dst = append(dst, '[')
-	dst = append(dst, args...)
+	dst = append(dst, e.Args...)
 	return append(dst, ']')
 }
 

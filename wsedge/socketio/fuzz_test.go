@@ -72,14 +72,16 @@ func concat(parts ...string) []byte { return []byte(strings.Join(parts, "")) }
 func checkRoundTrip(t *testing.T, p *Packet) {
 	t.Helper()
 	var text []byte
-	ns := string(p.Namespace)
+	out := OutEvent{
+		Namespace: string(p.Namespace), Name: string(p.Name), Args: p.Args, Attachments: make([][]byte, p.Attachments), ID: p.ID, HasID: p.HasID,
+	}
 	switch {
 	case p.Empty || p.NameIsNumber:
 		return
 	case p.Type == Event || p.Type == BinaryEvent:
-		text = AppendEvent(nil, ns, string(p.Name), p.Args, p.Attachments, p.ID, p.HasID)
+		text = AppendEvent(nil, &out)
 	case (p.Type == Ack || p.Type == BinaryAck) && p.HasID:
-		text = AppendAck(nil, ns, p.Args, p.Attachments, p.ID)
+		text = AppendAck(nil, &out)
 	default:
 		return
 	}

@@ -50,17 +50,24 @@ type Packet struct {
 	Empty bool
 }
 
-// Limits bounds what Decode takes. A nil *Limits or a zero field means the default.
+// Limits bounds what Decode and DecodeMsgpack take. A nil *Limits or a zero field means the default.
 type Limits struct {
 	Attachments    int // binary messages of one packet; 10
 	Depth          int // arrays and objects around a value, the outermost included; 64, at most 10,000
 	NamespaceBytes int // 256
+
+	// QueryBytes is how long a query string in a namespace may be, its question mark included; it does not count against
+	// NamespaceBytes then. 0: a query string is part of the name, as it is for clients of revision 5. See SplitQuery.
+	QueryBytes int
+
+	Binaries int // binary values in one MessagePack packet; 1000
 }
 
 const (
 	defaultAttachments    = 10
 	defaultDepth          = 64
 	defaultNamespaceBytes = 256
+	defaultBinaries       = 1000
 
 	// deepest bounds the recursion whatever the caller says: a goroutine whose stack overflows ends the process.
 	deepest = 10_000
@@ -87,20 +94,35 @@ func (l *Limits) namespaceBytes() int {
 	return l.NamespaceBytes
 }
 
+func (l *Limits) queryBytes() int {
+	if l == nil {
+		return 0
+	}
+	return l.QueryBytes
+}
+
+func (l *Limits) binaries() int {
+	if l == nil || l.Binaries == 0 {
+		return defaultBinaries
+	}
+	return l.Binaries
+}
+
 // What can be wrong with a packet.
 var (
 	ErrType        = errors.New("unknown packet type")
 	ErrAttachments = errors.New("illegal number of attachments")
-	ErrNamespace   = errors.New("namespace too long")
-	ErrID          = errors.New("acknowledgement id too large")
+	ErrNamespace   = errors.New("illegal namespace")
+	ErrID          = errors.New("illegal acknowledgement id")
 	ErrPayload     = errors.New("payload does not fit the packet type")
 	ErrReserved    = errors.New("reserved event name")
 	ErrJSON        = errors.New("invalid JSON")
 	ErrDepth       = errors.New("JSON nested too deep")
 	ErrPlaceholder = errors.New("placeholder without attachment")
+	ErrMsgpack     = errors.New("invalid MessagePack")
 )
 
-// ParseError is what Decode and the checks return: one of the errors above and where it was noticed.
+// ParseError is what Decode and DecodeMsgpack return: one of the errors above and where it was noticed.
 type ParseError struct {
 	Offset int // bytes before the faulty part
 	Err    error

@@ -42,8 +42,10 @@ func hex4(text []byte) (r rune, ok bool) {
 
 // unescape returns the contents of a JSON string that the scanner has accepted. A lone surrogate, which UTF-8 cannot
 // say, becomes U+FFFD.
-func unescape(text []byte) []byte {
-	out := make([]byte, 0, len(text))
+func unescape(text []byte) []byte { return appendUnescaped(make([]byte, 0, len(text)), text) }
+
+// appendUnescaped appends what unescape returns: at most as many bytes as text has.
+func appendUnescaped(out, text []byte) []byte {
 	for i := 0; i < len(text); i++ {
 		if text[i] != '\\' {
 			out = append(out, text[i])
@@ -89,14 +91,15 @@ func escapedRune(text []byte) (rune, int) {
 
 // appendQuoted appends s as a JSON string with the escapes that JSON.stringify makes: quote, backslash and control
 // characters. What is not UTF-8 becomes U+FFFD.
-func appendQuoted(dst []byte, s string) []byte {
+func appendQuoted[S string | []byte](dst []byte, s S) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	done := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
+			var bytes [utf8.UTFMax]byte
+			r, n := utf8.DecodeRune(bytes[:copy(bytes[:], s[i:])])
 			if r == utf8.RuneError && n == 1 {
 				dst = append(append(dst, s[done:i]...), "\uFFFD"...)
 				done = i + 1

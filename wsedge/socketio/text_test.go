@@ -65,3 +65,19 @@ func TestUnescape(t *testing.T) {
 		}
 	}
 }
+
+// Clients 1.x cannot read anything but ASCII from a polling payload (PROTOCOL 2.2).
+func TestEscapeJSON(t *testing.T) {
+	for in, want := range map[string]string{
+		`2["a","plain"]`:   `2["a","plain"]`,
+		`2["é"]`:           `2["\u00e9"]`,
+		`2["x é y 😀","z"]`: `2["x \u00e9 y \ud83d\ude00","z"]`,
+		"2[\"\u2028\"]":    `2["\u2028"]`,
+		"2[\"\uFFFD\"]":    `2["\ufffd"]`,
+		"":                 "",
+	} {
+		if got := string(EscapeJSON([]byte("é"+in), len("é"))); got != "é"+want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}

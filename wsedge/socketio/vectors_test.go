@@ -112,22 +112,22 @@ func TestDecodeMutatedVectors(t *testing.T) {
 // The Append functions write the bytes that the JavaScript encoder writes.
 func TestEncodeVectors(t *testing.T) {
 	for _, v := range loadVectors(t).Encode {
-		if got := string(appendVector(t, v.vectorPacket, len(v.Attachments))); got != v.Text {
+		if got := string(appendVector(t, v.vectorPacket, make([][]byte, len(v.Attachments)))); got != v.Text {
 			t.Errorf("got  %s\nwant %s", got, v.Text)
 		}
 	}
 }
 
-func appendVector(t *testing.T, v vectorPacket, attachments int) []byte {
+func appendVector(t *testing.T, v vectorPacket, attachments [][]byte) []byte {
 	t.Helper()
 	var object struct {
-		SID, Message string
-		Data         json.RawMessage
+		SID, PID, Message string
+		Data              json.RawMessage
 	}
 	var items []json.RawMessage
-	var id uint64
+	out := &OutEvent{Namespace: v.Nsp, Attachments: attachments, HasID: v.ID != nil}
 	if v.ID != nil {
-		id = *v.ID
+		out.ID = *v.ID
 	}
 	switch v.Type {
 	case Connect, ConnectError:
@@ -137,17 +137,18 @@ func appendVector(t *testing.T, v vectorPacket, attachments int) []byte {
 	}
 	switch v.Type {
 	case Connect:
-		return AppendConnect(nil, v.Nsp, object.SID)
+		return AppendConnect(nil, v.Nsp, object.SID, object.PID)
 	case ConnectError:
 		return AppendConnectError(nil, v.Nsp, object.Message, object.Data)
 	case Disconnect:
 		return AppendDisconnect(nil, v.Nsp)
 	case Event:
-		var name string
-		unmarshal(t, string(items[0]), &name)
-		return AppendEvent(nil, v.Nsp, name, joined(items[1:]), attachments, id, v.ID != nil)
+		unmarshal(t, string(items[0]), &out.Name)
+		out.Args = joined(items[1:])
+		return AppendEvent(nil, out)
 	}
-	return AppendAck(nil, v.Nsp, joined(items), attachments, id)
+	out.Args = joined(items)
+	return AppendAck(nil, out)
 }
 
 func joined(items []json.RawMessage) []byte {

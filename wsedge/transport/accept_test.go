@@ -78,7 +78,7 @@ func TestSessionsThatNeverComeToLife(t *testing.T) {
 				srv.engine.Shutdown()
 			}
 			conn := c.conn(t)
-			srv.acceptSession(conn, []byte("101"), nil, &Handshake{}, false)
+			srv.acceptSession(conn, []byte("101"), nil, &Handshake{}, &params{eio: "4"}, false)
 			if len(*apps) != 1 || (*apps)[0].closed != 1 || (*apps)[0].reason != engineio.TransportClose || (*apps)[0].cause != CauseAborted {
 				t.Errorf("%+v", (*apps)[0])
 			}
@@ -95,14 +95,14 @@ func TestSessionsThatNeverComeToLife(t *testing.T) {
 // A candidate that dies before the engine has it leaves the session where it is, and free for the next candidate.
 func TestCandidatesThatNeverComeToLife(t *testing.T) {
 	srv, apps := running(t)
-	s := srv.newSession(engineio.Polling, &Handshake{}, false)
-	srv.acceptCandidate(deaf(), []byte("101"), nil, s, false)
+	s := srv.newSession(engineio.Polling, &Handshake{}, engineio.Revision4, nil)
+	srv.acceptCandidate(deaf(), []byte("101"), nil, &socketWire{s: s})
 	if s.poll.candidate != nil {
 		t.Error("a candidate without a connection")
 	}
 	srv.engine.Shutdown()
-	srv.acceptCandidate(listened(t), []byte("101"), nil, s, false)
-	if s.poll.candidate != nil || s.machine.CandidateArrived(s.now()) != engineio.None {
+	srv.acceptCandidate(listened(t), []byte("101"), nil, &socketWire{s: s})
+	if s.poll.candidate != nil || s.machine.CandidateArrived(s.now(), engineio.WebSocket) != engineio.None {
 		t.Error("the failed candidate is in the way of the next")
 	}
 	if (*apps)[0].closed != 0 || srv.Len() != 1 {
@@ -113,14 +113,14 @@ func TestCandidatesThatNeverComeToLife(t *testing.T) {
 // What a candidate sends together with its request is heard, up to the switch and beyond.
 func TestEarlyBytesOfACandidate(t *testing.T) {
 	srv, apps := running(t)
-	s := srv.newSession(engineio.Polling, &Handshake{}, false)
+	s := srv.newSession(engineio.Polling, &Handshake{}, engineio.Revision4, nil)
 	s.mu.Lock()
 	s.conn = srv.engine.Timer((*pollTimer)(s))
 	s.unlock()
 	s.Uncork()
 	s.Send(message("waits"), false)
 	early := join(frame(0x81, "2probe"), frame(0x81, "5"), frame(0x81, "4up"), frame(0x88, ""))
-	srv.acceptCandidate(listened(t), []byte("101"), early, s, false)
+	srv.acceptCandidate(listened(t), []byte("101"), early, &socketWire{s: s})
 	if s.Transport() != engineio.WebSocket || s.out != nil || srv.stats.Received.Load() != 1 || srv.stats.Upgraded.Load() != 1 {
 		t.Errorf("on %v, %d received", s.Transport(), srv.stats.Received.Load())
 	}
@@ -137,9 +137,9 @@ func TestCandidateThatTakesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, apps := running(t)
-			s := srv.newSession(engineio.Polling, &Handshake{}, false)
+			s := srv.newSession(engineio.Polling, &Handshake{}, engineio.Revision4, nil)
 			w, c := &socketWire{s: s, candidate: true}, &narrowConn{room: 1}
-			s.machine.CandidateArrived(s.now())
+			s.machine.CandidateArrived(s.now(), engineio.WebSocket)
 			s.poll.candidate = w
 			w.bind(c)
 			ask(w)
@@ -147,7 +147,7 @@ func TestCandidateThatTakesNothing(t *testing.T) {
 				t.Errorf("candidate %v, closed %v", s.poll.candidate, c.closed)
 			}
 			w.OnClose(netpoll.ErrClosed)
-			if (*apps)[0].closed != 0 || s.machine.CandidateArrived(s.now()) != engineio.None {
+			if (*apps)[0].closed != 0 || s.machine.CandidateArrived(s.now(), engineio.WebSocket) != engineio.None {
 				t.Error("the session has suffered")
 			}
 		})

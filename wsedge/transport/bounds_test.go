@@ -181,7 +181,13 @@ func TestConnectionsPerAddress(t *testing.T) {
 			MaxConnectionsPerAddress: 2, TrustedProxies: prefixesOf("127.0.0.9/32"), ProxyProtocol: prefixesOf("127.0.0.8/32"),
 		})
 		mine := netip.MustParseAddr("127.0.0.1")
-		free := func() bool { ok := srv.limits.enter(mine); srv.limits.leave(mine); return ok }
+		free := func() bool {
+			ok := srv.limits.enter(mine)
+			if ok {
+				srv.limits.leave(mine)
+			}
+			return ok
+		}
 		head := call(t, "127.0.0.1", addr)
 		io.WriteString(head, "GET /engine.io/?EIO=4")
 		idle := call(t, "127.0.0.1", addr)
@@ -207,7 +213,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 		// The poll is answered, so it ends with a close that takes its connection along.
 		poll := strings.Replace(pollRequest, "polling", "polling&sid="+open[len(`0{"sid":"`):][:20], 1)
 		io.WriteString(idle, poll)
-		until(t, "poll", func() bool { return srv.sessions.find(open[len(`0{"sid":"`):][:20]).PollWaits() })
+		until(t, "poll", func() bool { return polls(srv, open) })
 		if c := call(t, "127.0.0.1", addr); !c.ended() {
 			t.Error("a third connection lives beside a poll")
 		}
@@ -226,6 +232,14 @@ func TestConnectionsPerAddress(t *testing.T) {
 		head.Close()
 		until(t, "end of everything", func() bool { return srv.limits.size() == 0 })
 	})
+}
+
+// polls reports whether a poll of the session with that open packet is parked.
+func polls(srv *Server, open string) bool {
+	s := srv.sessions.find(open[len(`0{"sid":"`):][:20])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.machine.PollWaiting()
 }
 
 // A connection of HTTP/2 counts until it ends.
@@ -289,6 +303,19 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 		until(t, "none", func() bool { return srv.Idle() == 0 })
 		if n := srv.stats.IdleEvicted.Load(); n != 2 {
 			t.Errorf("%d evictions", n)
+		}
+
+		// A poll that waits is a request under way.
+		waits := call(t, "127.0.0.1", addr)
+		_, open := waits.ask(pollRequest)
+		io.WriteString(waits, strings.Replace(pollRequest, "polling", "polling&sid="+open[len(`0{"sid":"`):][:20], 1))
+		until(t, "poll", func() bool { return polls(srv, open) })
+		for range 3 {
+			ask(call(t, "127.0.0.1", addr))
+		}
+		until(t, "eviction", func() bool { return srv.stats.IdleEvicted.Load() == 3 })
+		if !polls(srv, open) {
+			t.Error("a poll has given way to idle connections")
 		}
 	})
 }

@@ -193,7 +193,9 @@ type params struct {
 	sid       string
 	hasSID    bool
 	eio       string
-	base64    bool // b64: the client takes no binary frames
+	base64    bool   // b64: the client takes no binary frames
+	script    string // j: the index of the function that takes a JSONP answer
+	jsonp     bool   // j is there
 }
 
 // parseQuery reads a raw query as URLSearchParams does, the last of several
@@ -212,6 +214,8 @@ func parseQuery(raw string) params {
 			p.eio = unescape(value)
 		case "b64":
 			p.base64 = value != ""
+		case "j":
+			p.script, p.jsonp = unescape(value), true
 		}
 	}
 	// An empty sid is none, as in JavaScript's `if (sid)`.
@@ -255,11 +259,16 @@ func hexValue(c byte) byte {
 	}
 }
 
-// protocol is what the EIO parameter selects: 4 only when it says exactly that,
+// revision is what the EIO parameter selects: 4 only when it says exactly that,
 // 3 otherwise (PROTOCOL 1.1).
-func (p *params) protocol() int {
+func (p *params) revision() engineio.Revision {
 	if p.eio == "4" {
-		return engineio.Protocol
+		return engineio.Revision4
 	}
-	return 3
+	return engineio.Revision3
+}
+
+// style is how the answers to polls with these parameters must look.
+func (p *params) style() pollStyle {
+	return pollStyle{revision: p.revision(), text: p.base64 || p.jsonp}
 }

@@ -162,25 +162,28 @@ func TestParseQuery(t *testing.T) {
 		"t=x&transport":                       {},
 		"b64=1":                               {base64: true},
 		"b64=1&b64=":                          {},
+		"j=0":                                 {script: "0", jsonp: true},
+		"j":                                   {jsonp: true},
 	} {
 		if got := parseQuery(query); got != want {
 			t.Errorf("%q: %+v, want %+v", query, got, want)
 		}
 	}
-	if (&params{eio: "5"}).protocol() != 3 || (&params{eio: "4"}).protocol() != 4 || (&params{}).protocol() != 3 {
+	if (&params{eio: "5"}).revision() != 3 || (&params{eio: "4"}).revision() != 4 || (&params{}).revision() != 3 {
 		t.Error("EIO is 4 only when it says exactly 4")
 	}
 }
 
 func TestSwitchProtocols(t *testing.T) {
-	answer, ok := switchProtocols([]byte(upgradeRequest()))
-	if !ok || !bytes.HasPrefix(answer, []byte("HTTP/1.1 101 ")) || !bytes.Contains(answer, []byte("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) {
+	s := &Server{}
+	answer, deflate, ok := s.switchProtocols([]byte(upgradeRequest()))
+	if !ok || deflate || !bytes.HasPrefix(answer, []byte("HTTP/1.1 101 ")) || !bytes.Contains(answer, []byte("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) {
 		t.Errorf("%t %q", ok, answer)
 	}
 	if !bytes.HasSuffix(answer, []byte("\r\n\r\n")) {
 		t.Errorf("the answer does not end with its head: %q", answer)
 	}
-	if answer, ok := switchProtocols(nil); ok {
+	if answer, _, ok := s.switchProtocols(nil); ok {
 		t.Errorf("nothing was answered %q", answer)
 	}
 }

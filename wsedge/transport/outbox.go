@@ -7,7 +7,7 @@ import "sync"
 type outbox struct {
 	items []*Prepared
 	head  int // items before it are gone
-	sent  int // bytes of items[head] that the WebSocket has taken already
+	sent  int // bytes of items[head] that the wire has taken already
 	bytes int // charged for the items that wait
 }
 
@@ -29,20 +29,18 @@ func (o *outbox) push(p *Prepared) {
 	o.bytes += p.size()
 }
 
-// textual makes everything that waits fit for a client without binary frames.
-func (o *outbox) textual() {
-	for i, p := range o.items[o.head:] {
-		o.items[o.head+i] = p.textual()
-	}
-}
+// waiting is what has not gone, in order; of its first item a part may have.
+func (o *outbox) waiting() []*Prepared { return o.items[o.head:] }
+
+// last is what was pushed last; something waits.
+func (o *outbox) last() *Prepared { return o.items[len(o.items)-1] }
 
 func (o *outbox) empty() bool { return o.head == len(o.items) }
 
-// advance takes n bytes of WebSocket form off the front.
-func (o *outbox) advance(n int) {
+// advance takes n bytes off the front.
+func (o *outbox) advance(n int, l layout) {
 	for n > 0 {
-		p := o.items[o.head]
-		left := len(p.webSocket()) - o.sent
+		left := len(o.items[o.head].bytes(l)) - o.sent
 		if n < left {
 			o.sent += n
 			return
@@ -59,17 +57,17 @@ func (o *outbox) pop() {
 	o.sent = 0
 }
 
-// gather returns the next bytes for the WebSocket. One long item goes as it is;
+// gather returns the next bytes for the wire. One long item goes as it is;
 // several short ones are copied into scratch, as one write of four frames costs
 // a quarter of four writes.
-func (o *outbox) gather(scratch []byte) []byte {
-	first := o.items[o.head].webSocket()[o.sent:]
+func (o *outbox) gather(scratch []byte, l layout) []byte {
+	first := o.items[o.head].bytes(l)[o.sent:]
 	if len(first) >= cap(scratch)/2 || o.head+1 == len(o.items) {
 		return first
 	}
 	scratch = append(scratch[:0], first...)
 	for _, p := range o.items[o.head+1:] {
-		frame := p.webSocket()
+		frame := p.bytes(l)
 		if len(scratch)+len(frame) > cap(scratch) {
 			break
 		}
@@ -77,31 +75,6 @@ func (o *outbox) gather(scratch []byte) []byte {
 	}
 	return scratch
 }
-
-// payload takes everything out as one polling payload.
-func (o *outbox) payload() []byte {
-	if o.head+1 == len(o.items) {
-		body := o.items[o.head].polling()
-		o.pop()
-		return body
-	}
-	size := 0
-	for _, p := range o.items[o.head:] {
-		size += len(p.polling()) + 1
-	}
-	body := make([]byte, 0, size)
-	for !o.empty() {
-		if len(body) > 0 {
-			body = append(body, recordSeparator)
-		}
-		body = append(body, o.items[o.head].polling()...)
-		o.pop()
-	}
-	return body
-}
-
-// recordSeparator stands between two packets of a payload (PROTOCOL 1.4).
-const recordSeparator = 0x1e
 
 // recycle gives an outbox back. It must not be used afterwards.
 func (o *outbox) recycle() {

@@ -17,6 +17,12 @@ func message(text string, attachments ...[]byte) *Prepared {
 	return Prepare(len(text), func(dst []byte) []byte { return append(dst, text...) }, attachments)
 }
 
+// The two layouts that most sessions have.
+var (
+	frames = layout{form: formFrames}
+	body   = layout{form: formPayload}
+)
+
 func TestPreparedForms(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -35,13 +41,13 @@ func TestPreparedForms(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 2 { // made, then remembered
-				if got := string(c.p.webSocket()); got != c.frames {
+				if got := string(c.p.bytes(frames)); got != c.frames {
 					t.Errorf("frames %.40q, want %.40q", got, c.frames)
 				}
 				if c.payload == "" {
 					continue // a control frame, which no poll carries
 				}
-				if got := string(c.p.polling()); got != c.payload {
+				if got := string(c.p.bytes(body)); got != c.payload {
 					t.Errorf("payload %.40q, want %.40q", got, c.payload)
 				}
 			}
@@ -52,35 +58,56 @@ func TestPreparedForms(t *testing.T) {
 	}
 }
 
-func TestPreparedAsTextOnly(t *testing.T) {
-	plain := message("hi")
-	if plain.textual() != plain {
-		t.Error("a text was made anew")
-	}
-	p := message("51-[]", []byte{1, 2}, nil)
-	for range 2 {
-		if got := string(p.textual().webSocket()); got != "\x81\x06451-[]\x81\x05bAQI=\x81\x01b" {
-			t.Errorf("frames %q", got)
+// Every wire form of a text with attachments and of a binary message (PROTOCOL 1.4, 1.5, 1.10, 2.2, 2.3, 2.5).
+func TestFormsOfBinaryMessages(t *testing.T) {
+	texts := message("51-[]", []byte{1, 2}, nil)
+	bytes := PrepareBinary(2, func(dst []byte) []byte { return append(dst, 1, 2) })
+	for name, c := range map[string]struct {
+		form            wireForm
+		attached, alone string
+	}{
+		"WebSocket":                    {formFrames, "\x81\x06451-[]\x82\x02\x01\x02\x82\x00", "\x82\x02\x01\x02"},
+		"WebSocket, b64":               {formFramesBase64, "\x81\x06451-[]\x81\x05bAQI=\x81\x01b", "\x81\x05bAQI="},
+		"WebSocket, revision 3":        {formFrames3, "\x81\x06451-[]\x82\x03\x04\x01\x02\x82\x01\x04", "\x82\x03\x04\x01\x02"},
+		"WebSocket, revision 3, b64":   {formFrames3Base64, "\x81\x06451-[]\x81\x06b4AQI=\x81\x02b4", "\x81\x06b4AQI="},
+		"WebTransport":                 {formStream, "\x06451-[]\x82\x01\x02\x80", "\x82\x01\x02"},
+		"polling":                      {formPayload, "451-[]\x1ebAQI=\x1eb", "bAQI="},
+		"polling, revision 3":          {formPayload3, "6:451-[]6:b4AQI=2:b4", "6:b4AQI="},
+		"polling, revision 3, binary":  {formPayload3Binary, "\x00\x06\xff451-[]\x01\x03\xff\x04\x01\x02\x01\x01\xff\x04", "\x01\x03\xff\x04\x01\x02"},
+		"WebSocket, short for deflate": {formFramesDeflate, "\x81\x06451-[]\x82\x02\x01\x02\x82\x00", "\x82\x02\x01\x02"},
+	} {
+		l := layout{form: c.form, threshold: 1024}
+		for range 2 {
+			if got := string(texts.bytes(l)); got != c.attached {
+				t.Errorf("%s: %q, want %q", name, got, c.attached)
+			}
+			if got := string(bytes.bytes(l)); got != c.alone {
+				t.Errorf("%s: binary %q, want %q", name, got, c.alone)
+			}
+		}
+		if first := &texts.bytes(l)[0]; first != &texts.bytes(l)[0] {
+			t.Errorf("%s was made twice", name)
 		}
 	}
-	if once := p.textual(); p.textual() != once || once.textual() != once {
-		t.Error("a form was made twice")
-	}
-	if got := string(p.textual().polling()); got != string(p.polling()) {
-		t.Errorf("payload %q", got)
-	}
-	if p.textual().size() != p.size() {
-		t.Error("the charge of what waits changes with its form")
+}
+
+// What WebSockets of any kind say in the same bytes is not made again for each.
+func TestTextIsSharedByForms(t *testing.T) {
+	p := message("hi")
+	for _, form := range []wireForm{formFramesBase64, formFrames3, formFrames3Base64} {
+		if &p.bytes(layout{form: form})[0] != &p.bytes(frames)[0] {
+			t.Errorf("form %d was made anew", form)
+		}
 	}
 }
 
 func TestPreparedIsMadeOnce(t *testing.T) {
 	p := message("51-[]", []byte{1, 2, 3})
-	frames, payload := p.webSocket(), p.polling()
-	if &frames[0] != &p.webSocket()[0] || &payload[0] != &p.polling()[0] {
+	made, payload := p.bytes(frames), p.bytes(body)
+	if &made[0] != &p.bytes(frames)[0] || &payload[0] != &p.bytes(body)[0] {
 		t.Error("a form was made twice")
 	}
-	if n := testing.AllocsPerRun(100, func() { p.webSocket(); p.polling() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.bytes(frames); p.bytes(body) }); n != 0 {
 		t.Errorf("%v allocations for a finished form", n)
 	}
 }
@@ -99,21 +126,21 @@ func TestOutboxModel(t *testing.T) {
 					p = message("51-[]", []byte{byte(i)})
 				}
 				o.push(p)
-				want.Write(p.webSocket())
+				want.Write(p.bytes(frames))
 				continue
 			}
-			chunk := o.gather(scratch)
+			chunk := o.gather(scratch, frames)
 			n := rapid.IntRange(0, len(chunk)).Draw(t, "taken")
 			got.Write(chunk[:n])
-			o.advance(n)
+			o.advance(n, frames)
 		}
 		for !o.empty() {
-			chunk := o.gather(scratch)
+			chunk := o.gather(scratch, frames)
 			if len(chunk) == 0 {
 				t.Fatal("an outbox that is not empty has nothing to write")
 			}
 			got.Write(chunk)
-			o.advance(len(chunk))
+			o.advance(len(chunk), frames)
 		}
 		if !bytes.Equal(got.Bytes(), want.Bytes()) {
 			t.Fatalf("got %q, want %q", got.Bytes(), want.Bytes())
@@ -124,16 +151,26 @@ func TestOutboxModel(t *testing.T) {
 	})
 }
 
-func TestOutboxPayload(t *testing.T) {
-	o := new(outbox)
-	o.push(message("a"))
-	o.push(message("51-[]", []byte{1}))
-	o.push(pingPacket)
-	if got := string(o.payload()); got != "4a\x1e451-[]\x1ebAQ==\x1e2" {
-		t.Errorf("payload %q", got)
-	}
-	if !o.empty() || o.bytes != 0 {
-		t.Errorf("not empty: %+v", o)
+func TestPayloadOfSeveral(t *testing.T) {
+	text, binary := message("a"), message("51-[]", []byte{1})
+	plain := Prepare(1, func(dst []byte) []byte { return append(dst, 'p') }, nil).Uncompressed()
+	for name, c := range map[string]struct {
+		style pollStyle
+		items []*Prepared
+		want  payload
+	}{
+		"revision 4":                 {pollStyle{revision: 4}, []*Prepared{text, binary, pingPacket}, payload{[]byte("4a\x1e451-[]\x1ebAQ==\x1e2"), false, true}},
+		"revision 4, alone":          {pollStyle{revision: 4}, []*Prepared{text}, payload{[]byte("4a"), false, true}},
+		"revision 4, not compressed": {pollStyle{revision: 4}, []*Prepared{plain, plain}, payload{[]byte("4p\x1e4p"), false, false}},
+		"one of them compressed":     {pollStyle{revision: 4}, []*Prepared{plain, text}, payload{[]byte("4p\x1e4a"), false, true}},
+		"revision 3":                 {pollStyle{revision: 3}, []*Prepared{text, pongPacket}, payload{[]byte("2:4a1:3"), false, true}},
+		"revision 3, bytes":          {pollStyle{revision: 3}, []*Prepared{text, binary}, payload{[]byte("\x00\x02\xff4a\x00\x06\xff451-[]\x01\x02\xff\x04\x01"), true, true}},
+		"revision 3, text only":      {pollStyle{revision: 3, text: true}, []*Prepared{text, binary}, payload{[]byte("2:4a6:451-[]6:b4AQ=="), false, true}},
+	} {
+		got := c.style.encode(c.items...)
+		if string(got.body) != string(c.want.body) || got.binary != c.want.binary || got.compress != c.want.compress {
+			t.Errorf("%s: %q binary %v compress %v", name, got.body, got.binary, got.compress)
+		}
 	}
 }
 
@@ -168,7 +205,7 @@ func BenchmarkOutboxGather(b *testing.B) {
 			o.push(p)
 		}
 		for !o.empty() {
-			o.advance(len(o.gather(scratch)))
+			o.advance(len(o.gather(scratch, frames)), frames)
 		}
 		o.items, o.head = o.items[:0], 0
 	}
@@ -176,11 +213,11 @@ func BenchmarkOutboxGather(b *testing.B) {
 
 // The control frames that a session answers with are what RFC 6455 wants.
 func TestPrepareControl(t *testing.T) {
-	h, payload := readServerFrame(t, prepareControl(ws.OpPong, []byte("abc")).webSocket())
+	h, payload := readServerFrame(t, prepareControl(ws.OpPong, []byte("abc")).bytes(frames))
 	if h.OpCode != ws.OpPong || string(payload) != "abc" || h.Masked {
 		t.Errorf("%+v %q", h, payload)
 	}
-	h, payload = readServerFrame(t, closing(ws.NewCloseFrameBody(1002, "")).webSocket())
+	h, payload = readServerFrame(t, closing(ws.NewCloseFrameBody(1002, "")).bytes(frames))
 	if h.OpCode != ws.OpClose || string(payload) != "\x03\xea" {
 		t.Errorf("%+v %q", h, payload)
 	}
@@ -206,7 +243,7 @@ func TestI4OutboxForgetsWhatIsGone(t *testing.T) {
 	o.push(p)
 	for range 100_000 {
 		o.push(p)
-		o.advance(len(p.webSocket()))
+		o.advance(len(p.bytes(frames)), frames)
 	}
 	if o.empty() || cap(o.items) > 64 {
 		t.Errorf("one item waits in %d places", cap(o.items))

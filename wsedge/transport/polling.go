@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -27,7 +28,7 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		switch {
 		case session == nil:
 			return nil, engineio.ErrSessionUnknown
-		case !upgrade && session.Transport().String() != p.transport, p.protocol() != engineio.Protocol:
+		case !upgrade && session.Transport().String() != p.transport, p.revision() != session.Revision():
 			return nil, engineio.ErrBadRequest
 		}
 		return session, nil
@@ -37,7 +38,7 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 		return nil, engineio.ErrBadHandshakeMethod
 	case webSocket && !upgrade:
 		return nil, engineio.ErrBadRequest
-	case p.protocol() != engineio.Protocol:
+	case p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3:
 		return nil, engineio.ErrUnsupportedProtocol
 	}
 	return nil, nil
@@ -55,11 +56,11 @@ func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	case session == nil && s.closing.Load():
 		refuseNew(w)
 	case session == nil:
-		s.openPolling(w, r)
+		s.openPolling(w, r, &p)
 	case r.Method == http.MethodGet:
-		s.pollGet(w, r, session)
+		s.pollGet(w, r, session, &p)
 	case r.Method == http.MethodPost:
-		s.pollPost(w, r, session)
+		s.pollPost(w, r, session, &p)
 	default:
 		w.WriteHeader(http.StatusInternalServerError) // PROTOCOL 1.4
 	}
@@ -76,38 +77,61 @@ func (s *Server) refuse(w http.ResponseWriter, refusal *engineio.Refusal) {
 
 // openPolling starts a polling session; the answer is its open packet and what
 // the application sent at once.
-func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) {
+func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, p *params) {
 	h := s.handshakeOf(r)
 	if e := s.limits.begin(h); e != nil {
 		s.refuseExcess(w, e, false)
 		return
 	}
-	session := s.newSession(engineio.Polling, h, false)
+	session := s.newSession(engineio.Polling, h, p.revision(), nil)
 	timer := s.engine.Timer((*pollTimer)(session))
 	session.mu.Lock()
 	session.conn = timer
 	if session.ended && !session.machine.Closing() {
 		timer.Close()
 	}
-	body := s.openPacket(session, engineio.Polling)
-	if first := session.takePayload(nil); first != nil {
-		body = append(append(body, recordSeparator), first...)
-	}
+	session.openWith(s.openPacket(session, engineio.Polling))
+	body := session.takePayload(p.style(), nil)
 	session.corks--
 	session.unlock()
-	if writePayload(w, body) != nil {
+	if writePayload(w, p, body) != nil {
 		session.abandon()
 	}
 }
 
+// openWith puts the open packet before what the application has sent already.
+// The lock is held.
+func (s *Session) openWith(open *Prepared) {
+	if s.out == nil {
+		s.queue(open)
+		return
+	}
+	first := s.out
+	s.out = nil
+	s.queue(open)
+	for _, p := range first.waiting() {
+		s.queue(p)
+	}
+	first.recycle()
+}
+
 // writePayload answers a GET. The error says that the client has not taken all
 // of it.
-func writePayload(w http.ResponseWriter, body []byte) error {
+func writePayload(w http.ResponseWriter, p *params, answer payload) error {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
 	header := w.Header()
-	header.Set("Content-Type", "text/plain; charset=UTF-8")
+	body := answer.body
+	switch {
+	case p.jsonp:
+		body = engineio.AppendJSONP(nil, p.script, body)
+		header.Set("Content-Type", "text/plain; charset=UTF-8") // as the reference says
+	case answer.binary:
+		header.Set("Content-Type", "application/octet-stream")
+	default:
+		header.Set("Content-Type", "text/plain; charset=UTF-8")
+	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
 	if _, err := w.Write(body); err != nil {
@@ -120,8 +144,8 @@ func writePayload(w http.ResponseWriter, body []byte) error {
 }
 
 // pollGet parks a GET until there is something to say.
-func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Session) {
-	answer, ok := session.park()
+func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Session, p *params) {
+	answer, ok := session.park(p.style())
 	if !ok {
 		w.WriteHeader(http.StatusBadRequest)
 		return
@@ -129,7 +153,7 @@ func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Sessio
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline
 	select {
 	case body := <-answer:
-		if writePayload(w, body) != nil {
+		if writePayload(w, p, body) != nil {
 			session.unpark(answer)
 		}
 	case <-r.Context().Done():
@@ -140,14 +164,14 @@ func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Sessio
 // park registers a GET and returns where its body will come from. ok is false
 // when the request is refused with an empty 400: it is the second at a time,
 // which ends the session, or the session is not polling any more.
-func (s *Session) park() (answer chan []byte, ok bool) {
+func (s *Session) park(style pollStyle) (answer chan payload, ok bool) {
 	s.mu.Lock()
 	defer s.unlock()
-	answer = make(chan []byte, 1)
+	answer = make(chan payload, 1)
 	if s.machine.Closing() && s.out != nil {
 		// The stock client stops listening at a close packet, before it has
 		// handled what came with it: that goes alone, with the next poll.
-		answer <- s.takePayload(nil)
+		answer <- s.takePayload(style, nil)
 		return answer, true
 	}
 	switch a := s.machine.PollArrived(s.now()); {
@@ -157,10 +181,10 @@ func (s *Session) park() (answer chan []byte, ok bool) {
 		s.blame(a, CauseProtocol)
 		return nil, false
 	case a == engineio.End: // the server has closed, and can say so now
-		answer <- s.takePayload(closePacket)
+		answer <- s.takePayload(style, closePacket)
 		s.act(a, nil)
 	default:
-		s.poll.waiting = answer
+		s.poll.waiting, s.poll.style = answer, style
 		s.flush()
 	}
 	return answer, true
@@ -168,11 +192,11 @@ func (s *Session) park() (answer chan []byte, ok bool) {
 
 // unpark ends the session because the client gave up its GET, whether that
 // still waited or its body had just been made, which is lost then.
-func (s *Session) unpark(answer chan []byte) {
+func (s *Session) unpark(answer chan payload) {
 	s.mu.Lock()
 	switch {
 	case s.poll == nil: // it was about to be answered by an upgrade
-	case s.poll.waiting == (chan<- []byte)(answer):
+	case s.poll.waiting == (chan<- payload)(answer):
 		s.poll.waiting = nil
 		s.blame(s.machine.PollAborted(), CauseAborted)
 	default:
@@ -191,7 +215,7 @@ func (s *Session) blame(a engineio.Action, cause Cause) {
 }
 
 // pollPost takes one payload. The answer comes after its packets were handled.
-func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Session) {
+func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Session, p *params) {
 	session.mu.Lock()
 	a := session.machine.PostArrived()
 	session.blame(a, CauseProtocol)
@@ -200,7 +224,8 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if r.Header.Get("Content-Type") == "application/octet-stream" {
+	binary := r.Header.Get("Content-Type") == "application/octet-stream"
+	if binary && p.revision() != engineio.Revision3 {
 		// Revision 4 has no binary payloads; the exchange is finished all the
 		// same (CVE-2026-59725).
 		session.postFailed(engineio.TransportError)
@@ -208,6 +233,10 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		return
 	}
 	body, err := s.readBody(w, r)
+	var packets iter.Seq2[engineio.Packet, error]
+	if err == nil {
+		packets, err = payloadOf(body, p, binary)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -226,7 +255,12 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if !session.payload(body) {
+	switch ok, limit := session.payload(packets); {
+	case limit:
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	case !ok:
 		s.refuse(w, engineio.ErrBadRequest)
 		return
 	}
@@ -235,7 +269,30 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 	_, _ = io.WriteString(w, "ok")
 }
 
-// readBody reads a POST within the size bound. The result is UTF-8.
+// nobody is the packets of a form without any.
+func nobody(func(engineio.Packet, error) bool) {}
+
+// payloadOf reads the packets of a POST as its client writes them.
+func payloadOf(body []byte, p *params, binary bool) (iter.Seq2[engineio.Packet, error], error) {
+	if p.jsonp {
+		var err error
+		if body, err = engineio.ParseJSONP(body); err != nil || body == nil {
+			return nobody, err
+		}
+	}
+	if binary && !p.jsonp {
+		return engineio.BinaryPayload3(body), nil
+	}
+	if !utf8.Valid(body) {
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	if p.revision() == engineio.Revision3 {
+		return engineio.Payload3(body), nil
+	}
+	return engineio.Payload(body), nil
+}
+
+// readBody reads a POST within the size bound.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := int64(s.cfg.Settings.MaxPayload)
 	if r.ContentLength > limit {
@@ -252,25 +309,22 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if _, err := b.ReadFrom(body); err != nil {
 		return nil, err
 	}
-	text := b.Bytes()
-	if !utf8.Valid(text) {
-		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
-	}
-	return text, nil
+	return b.Bytes(), nil
 }
 
 // payload handles the packets of one POST in their order, up to the first that
 // is none or that ends the session (PROTOCOL 1.4). It reports false, having
-// done nothing, when an upgrade has overtaken the POST.
-func (s *Session) payload(body []byte) bool {
+// done nothing, when an upgrade has overtaken the POST. limit tells that the
+// packets were more than the client may send.
+func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) (ok, limit bool) {
 	s.mu.Lock()
 	running := s.machine.PostRunning()
 	s.mu.Unlock()
 	if !running {
-		return false
+		return false, false
 	}
 	defer s.survive()
-	for p, err := range engineio.Payload(body) {
+	for p, err := range packets {
 		if err != nil {
 			s.mu.Lock()
 			s.lose(engineio.ParseError, CauseNone, nil)
@@ -281,8 +335,11 @@ func (s *Session) payload(body []byte) bool {
 			break
 		}
 	}
-	s.postDone()
-	return true
+	s.mu.Lock()
+	s.machine.PostDone()
+	limit = s.ended && s.cause == CauseLimit
+	s.unlock()
+	return true, limit
 }
 
 // survive, deferred directly, makes a Handler's panic in a POST cost its session

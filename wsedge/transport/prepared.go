@@ -8,22 +8,27 @@ import (
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
-// Prepared is one Engine.IO message on its way to clients: a text and the
-// binary attachments that must follow it at once. It is immutable and shared by
-// all sessions that send it; each wire form is made once, when the first
-// session needs it. Server frames are not masked, so the bytes are the same for
-// everybody.
+// Prepared is one Engine.IO message on its way to clients: a text or a binary
+// message, and the attachments that must follow it at once. It is immutable and
+// shared by all sessions that send it; each wire form is made once, when the
+// first session needs it. Server frames are not masked, so the bytes are the
+// same for everybody.
 type Prepared struct {
-	// buf is [room for a frame header]['4'][text]: its tail is the text packet,
-	// and from start on it is the WebSocket frame.
+	// buf is [room for a frame header]['4'][text], or [room][bytes] if binary:
+	// from start on it is the WebSocket frame of revision 4. For a control frame
+	// it is that frame and nothing else.
 	buf         []byte
 	start       int
 	attachments [][]byte
+	binary      bool // the message in buf is binary
+	control     bool // buf is a WebSocket control frame
+	plain       bool // never compressed
 
-	frames  atomic.Pointer[[]byte] // WebSocket, with attachments
-	payload atomic.Pointer[[]byte] // polling, with attachments
-	plain   atomic.Pointer[Prepared]
+	forms atomic.Pointer[formTable] // what differs from buf, made when it is first needed
 }
+
+// formTable has a place for each form of one Prepared.
+type formTable [formCount]atomic.Pointer[[]byte]
 
 // Prepare makes a message of the text that appendText appends to dst (it must
 // be UTF-8, without the packet type) and of the attachments, which it owns from
@@ -31,85 +36,87 @@ type Prepared struct {
 func Prepare(sizeHint int, appendText func(dst []byte) []byte, attachments [][]byte) *Prepared {
 	buf := make([]byte, headerRoom+1, headerRoom+1+sizeHint)
 	buf[headerRoom] = byte(engineio.PacketMessage)
-	return finish(appendText(buf), attachments)
+	p := &Prepared{attachments: attachments}
+	return p.finish(appendText(buf), ws.OpText)
 }
 
-// preparePacket makes a Prepared of any text packet, such as a ping.
-func preparePacket(p engineio.Packet) *Prepared {
-	return finish(engineio.AppendText(make([]byte, headerRoom, headerRoom+1+len(p.Data)), p), nil)
+// PrepareBinary makes a message of the bytes that appendBytes appends to dst.
+func PrepareBinary(sizeHint int, appendBytes func(dst []byte) []byte) *Prepared {
+	p := &Prepared{binary: true}
+	return p.finish(appendBytes(make([]byte, headerRoom, headerRoom+sizeHint)), ws.OpBinary)
 }
 
-// prepareControl makes a WebSocket control frame that takes its turn in a
-// session's queue. It must not be sent to a polling session.
-func prepareControl(op ws.OpCode, payload []byte) *Prepared {
-	return &Prepared{buf: appendFrame(nil, op, payload)}
-}
-
-func finish(buf []byte, attachments [][]byte) *Prepared {
-	p := &Prepared{buf: buf, attachments: attachments}
-	p.start = putHeader(buf, headerRoom, ws.OpText, len(buf)-headerRoom)
+// Uncompressed keeps p, which nobody has sent yet, from being compressed on any
+// transport. It returns p.
+func (p *Prepared) Uncompressed() *Prepared {
+	p.plain = true
 	return p
 }
 
-// packet is the text packet, type digit included.
+// preparePacket makes a Prepared of any text packet, such as a ping.
+func preparePacket(packet engineio.Packet) *Prepared {
+	p := new(Prepared)
+	return p.finish(engineio.AppendText(make([]byte, headerRoom, headerRoom+1+len(packet.Data)), packet), ws.OpText)
+}
+
+// prepareControl makes a WebSocket control frame that takes its turn in a
+// session's queue. It must not be sent to a session on another transport.
+func prepareControl(op ws.OpCode, payload []byte) *Prepared {
+	return &Prepared{buf: appendFrame(nil, op, payload), control: true}
+}
+
+func (p *Prepared) finish(buf []byte, op ws.OpCode) *Prepared {
+	p.buf = buf
+	p.start = putHeader(buf, headerRoom, op, len(buf)-headerRoom)
+	return p
+}
+
+// packet is the first packet: for a text message its type digit and its text,
+// for a binary one its bytes.
 func (p *Prepared) packet() []byte { return p.buf[headerRoom:] }
 
-// webSocket is the bytes that go on a WebSocket: one frame per packet.
-func (p *Prepared) webSocket() []byte {
-	if len(p.attachments) == 0 {
+// first is the first packet in the codec's terms.
+func (p *Prepared) first() engineio.Packet {
+	body := p.packet()
+	if p.binary {
+		return engineio.ParseBinary(body)
+	}
+	return engineio.Packet{Type: engineio.PacketType(body[0]), Data: body[1:]}
+}
+
+// each calls f with every packet in order.
+func (p *Prepared) each(f func(engineio.Packet)) {
+	f(p.first())
+	for _, a := range p.attachments {
+		f(engineio.ParseBinary(a))
+	}
+}
+
+// hasBinary reports whether any of its packets is binary.
+func (p *Prepared) hasBinary() bool { return p.binary || len(p.attachments) > 0 }
+
+// bytes is what goes on a wire of that layout.
+func (p *Prepared) bytes(l layout) []byte {
+	switch {
+	case p.control, l.form == formFrames && len(p.attachments) == 0:
 		return p.buf[p.start:]
-	}
-	if done := p.frames.Load(); done != nil {
-		return *done
-	}
-	size := len(p.buf) - p.start
-	for _, a := range p.attachments {
-		size += headerRoom + len(a)
-	}
-	frames := append(make([]byte, 0, size), p.buf[p.start:]...)
-	for _, a := range p.attachments {
-		frames = appendFrame(frames, ws.OpBinary, a)
-	}
-	p.frames.Store(&frames)
-	return frames
-}
-
-// textual is p for a WebSocket whose client takes no binary frames: attachments
-// go as text, in base64 (PROTOCOL 1.5).
-func (p *Prepared) textual() *Prepared {
-	if len(p.attachments) == 0 {
-		return p
-	}
-	if done := p.plain.Load(); done != nil {
-		return done
-	}
-	t := &Prepared{buf: p.buf, start: p.start, attachments: p.attachments}
-	frames := append([]byte(nil), p.buf[p.start:]...)
-	for _, a := range p.attachments {
-		packet := engineio.Packet{Type: engineio.PacketMessage, Binary: true, Data: a}
-		frames = appendFrame(frames, ws.OpText, engineio.AppendText(nil, packet))
-	}
-	t.frames.Store(&frames)
-	t.plain.Store(t)
-	p.plain.Store(t)
-	return t
-}
-
-// polling is the bytes that go into a polling payload: packets joined by the
-// record separator, attachments in base64.
-func (p *Prepared) polling() []byte {
-	if len(p.attachments) == 0 {
+	case l.form == formFrames3 && !p.hasBinary(), l.form == formFramesBase64 && !p.hasBinary(),
+		l.form == formFrames3Base64 && !p.hasBinary():
+		return p.buf[p.start:]
+	case l.form == formPayload && !p.hasBinary():
 		return p.packet()
 	}
-	if done := p.payload.Load(); done != nil {
+	table := p.forms.Load()
+	if table == nil {
+		p.forms.CompareAndSwap(nil, new(formTable))
+		table = p.forms.Load()
+	}
+	if done := table[l.form].Load(); done != nil {
 		return *done
 	}
-	payload := append([]byte(nil), p.packet()...)
-	for _, a := range p.attachments {
-		payload = engineio.AppendPayload(payload, engineio.Packet{Type: engineio.PacketMessage, Binary: true, Data: a})
-	}
-	p.payload.Store(&payload)
-	return payload
+	made := l.append(nil, p)
+	table[l.form].CompareAndSwap(nil, &made)
+	return *table[l.form].Load()
 }
 
 // itemCost is what a message takes in a queue besides its bytes: its Prepared
@@ -128,6 +135,7 @@ func (p *Prepared) size() int {
 // The packets that every session sends.
 var (
 	pingPacket  = preparePacket(engineio.Packet{Type: engineio.PacketPing})
+	pongPacket  = preparePacket(engineio.Packet{Type: engineio.PacketPong})
 	noopPacket  = preparePacket(engineio.Packet{Type: engineio.PacketNoop})
 	closePacket = preparePacket(engineio.Packet{Type: engineio.PacketClose})
 	probePacket = preparePacket(engineio.Packet{Type: engineio.PacketPong, Data: []byte("probe")})

@@ -60,11 +60,8 @@ func (s *Session) writable() bool {
 
 // push writes p or queues it. The lock is held and the session open.
 func (s *Session) push(p *Prepared) {
-	if s.wire != nil && s.wire.base64 {
-		p = p.textual()
-	}
 	if s.out == nil && s.corks == 0 && s.wire != nil {
-		frames := p.webSocket()
+		frames := p.bytes(s.wire.layout())
 		n, err := s.conn.TryWrite(frames)
 		if n == len(frames) || err != nil {
 			return // after an error the engine's OnClose ends the session
@@ -114,19 +111,21 @@ func (s *Session) flush() {
 func (s *Session) drain() {
 	scratch := scratches.Get().(*[]byte)
 	defer scratches.Put(scratch)
+	l := s.wire.layout()
 	for !s.out.empty() {
-		chunk := s.out.gather(*scratch)
+		chunk := s.out.gather(*scratch, l)
 		n, err := s.conn.TryWrite(chunk)
 		if err != nil {
 			return // OnClose follows and drops the queue
 		}
-		s.out.advance(n)
+		s.out.advance(n, l)
 		if n < len(chunk) {
 			s.block()
 			return
 		}
 	}
 	s.dropQueue()
+	s.wire.drained()
 }
 
 // scratches hold several short frames for one write.
@@ -141,10 +140,11 @@ func (s *Session) block() {
 }
 
 func (s *Session) dropQueue() {
-	if s.out != nil {
-		s.out.recycle()
-		s.out = nil
+	if s.out == nil {
+		return
 	}
+	s.out.recycle()
+	s.out = nil
 }
 
 // release answers the waiting GET, if there is one, with what waits and with
@@ -153,23 +153,22 @@ func (s *Session) release(last *Prepared) {
 	if s.poll == nil || s.poll.waiting == nil {
 		return
 	}
-	s.poll.waiting <- s.takePayload(last)
+	s.poll.waiting <- s.takePayload(s.poll.style, last)
 	s.poll.waiting = nil
 	s.machine.PollAnswered()
 }
 
-// takePayload empties the queue into one polling body. last is appended when it
-// says something (a close), or when nothing else does (a noop).
-func (s *Session) takePayload(last *Prepared) []byte {
+// takePayload empties the queue into one polling body. last is appended when it says something (a close), or
+// when nothing else does (a noop).
+func (s *Session) takePayload(style pollStyle, last *Prepared) payload {
 	switch {
-	case s.out == nil && last == nil:
-		return nil
 	case s.out == nil:
-		return last.packet()
+		return style.encode(last)
 	case last == closePacket:
 		s.out.push(last)
 	}
-	body := s.out.payload()
+	body := style.encode(s.out.waiting()...)
+	s.out.head = len(s.out.items) // all of it has gone
 	s.dropQueue()
 	return body
 }

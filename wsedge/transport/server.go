@@ -23,9 +23,9 @@ import (
 // Config configures a Server. OnSession is required; for the rest the zero
 // value means the documented default.
 type Config struct {
-	// OnSession is called for each new session before any packet of it, and
-	// returns the application's side of it. It may Send, which takes effect
-	// right after the open packet, and SetAlarm, but not Close.
+	// OnSession is called for each new session before anything else, and returns
+	// the application's side of it. It may SetAlarm; Handler.Opened, which
+	// follows, may do everything.
 	OnSession func(*Session) Handler
 
 	// Path is the prefix of all requests that are Engine.IO's. It begins and
@@ -36,6 +36,11 @@ type Config struct {
 	Settings engineio.Settings
 	// Transports are the enabled ones. Empty means polling and WebSocket.
 	Transports []engineio.Transport
+	// AllowEIO3 lets clients in that speak revision 3 of Engine.IO, that is
+	// Socket.IO 1.x and 2.x.
+	AllowEIO3 bool
+	// Deflate is permessage-deflate on WebSockets. The zero value is off.
+	Deflate DeflateConfig
 	// MaxOutbox bounds in bytes what may wait for one session; each message
 	// counts for its memory, about a hundred bytes more than its text. 0 means
 	// 4 MiB.
@@ -331,21 +336,21 @@ func (s *Server) drain(ctx context.Context) error {
 // records of ended polling sessions that nobody may ever ask for do not count.
 func (s *Server) lingering() bool { return s.engine.Len() > s.sessions.len() }
 
-// newSession makes a session and its application side. It begins corked. base64
-// says that a WebSocket client takes no binary frames.
-func (s *Server) newSession(t engineio.Transport, h *Handshake, base64 bool) *Session {
+// newSession makes a session and its application side. It begins corked. wire
+// makes what carries it; nil when it polls.
+func (s *Server) newSession(t engineio.Transport, h *Handshake, rev engineio.Revision, wire func(*Session) *socketWire) *Session {
 	session := &Session{srv: s, id: engineio.NewID(), handshake: h.encode(), corks: 1}
-	if t == engineio.WebSocket {
-		session.wire = &socketWire{s: session, base64: base64}
-		s.stats.OpenedWebSocket.Add(1)
+	if wire != nil {
+		session.wire = wire(session)
 	} else {
 		session.poll = &poll{}
-		s.stats.OpenedPolling.Add(1)
 	}
-	session.machine.Open(&s.cfg.Settings, t, session.now(), s.firstPing())
+	s.stats.Opened[t].Add(1)
+	session.machine.Open(&s.cfg.Settings, t, rev, session.now(), s.firstPing())
 	defer s.limits.unborn(session)
 	session.app = s.cfg.OnSession(session)
 	s.sessions.add(session)
+	session.app.Opened()
 	return session
 }
 
@@ -359,10 +364,15 @@ func (s *Server) firstPing() engineio.Millis {
 func (s *Server) enabled(t engineio.Transport) bool { return slices.Contains(s.cfg.Transports, t) }
 
 // openPacket is the first packet of a session.
-func (s *Server) openPacket(session *Session, t engineio.Transport) []byte {
+func (s *Server) openPacket(session *Session, t engineio.Transport) *Prepared {
 	var upgrades []string
-	if t == engineio.Polling && s.cfg.Settings.AllowUpgrades && s.enabled(engineio.WebSocket) {
-		upgrades = []string{engineio.WebSocket.String()}
+	if t == engineio.Polling && s.cfg.Settings.AllowUpgrades {
+		for _, to := range []engineio.Transport{engineio.WebSocket, engineio.WebTransport} {
+			if s.enabled(to) {
+				upgrades = append(upgrades, to.String())
+			}
+		}
 	}
-	return engineio.AppendOpen(nil, session.id, upgrades, &s.cfg.Settings)
+	packet := engineio.AppendOpen(nil, session.id, upgrades, &s.cfg.Settings)
+	return preparePacket(engineio.Packet{Type: engineio.PacketOpen, Data: packet[1:]})
 }

@@ -22,6 +22,7 @@ const patience = 20 * time.Second
 // mute is an application that does nothing.
 type mute struct{}
 
+func (mute) Opened()                       {}
 func (mute) Message([]byte, bool)          {}
 func (mute) Alarm()                        {}
 func (mute) Closed(engineio.Reason, Cause) {}

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
@@ -13,6 +15,9 @@ import (
 // package is held during any call, and none of them may block for long: the
 // caller is a loop that other sessions share.
 type Handler interface {
+	// Opened comes first, once. What is sent from within it follows the open
+	// packet at once.
+	Opened()
 	// Message takes one message. data is valid during the call only.
 	Message(data []byte, binary bool)
 	// Alarm follows SetAlarm, once.
@@ -51,9 +56,15 @@ type Session struct {
 
 // poll is what only a polling session has.
 type poll struct {
-	waiting   chan<- []byte // the parked GET takes its body here, nil when there is none
-	candidate *socketWire   // a WebSocket that wants to take over
+	waiting   chan<- payload // the parked GET takes its body here, nil when there is none
+	style     pollStyle      // what that GET wants
+	candidate *socketWire    // a WebSocket, or a WebTransport stream, that wants to take over
 }
+
+// ID is the session's id, the sid of its open packet. It is a secret: whoever
+// knows it can speak for the client. Only a client of revision 3 has it as the
+// public id of its socket as well (PROTOCOL 2.7).
+func (s *Session) ID() engineio.ID { return s.id }
 
 // Handler is what Config.OnSession returned for this session.
 func (s *Session) Handler() Handler { return s.app }
@@ -68,11 +79,27 @@ func (s *Session) Transport() engineio.Transport {
 	return s.machine.Transport()
 }
 
-// PollWaits reports whether a poll waits for something to be sent.
-func (s *Session) PollWaits() bool {
+// Revision is the revision of Engine.IO that the client speaks; it never changes.
+func (s *Session) Revision() engineio.Revision {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.machine.PollWaiting()
+	return s.machine.Revision()
+}
+
+// Writable reports whether a message would go out now: the WebSocket takes
+// bytes, or a poll waits. A volatile message is dropped otherwise.
+func (s *Session) Writable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.machine.Closed() && s.writable()
+}
+
+// Closed reports whether the session has ended; Handler.Closed has been called or
+// is about to be.
+func (s *Session) Closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.machine.Closed()
 }
 
 // SetAlarm asks for one Handler.Alarm after the given time (late by the
@@ -103,6 +130,17 @@ func (s *Session) closeBecause(cause Cause) bool {
 	immediate := !s.machine.Closing()
 	s.unlock()
 	return immediate
+}
+
+// Reject ends the session because its client asks for more than it may. The
+// client is told why: by the close code 1008 and reason, at most 123 bytes of
+// UTF-8, on a WebSocket, and by the status 429 if a POST is being handled.
+func (s *Session) Reject(reason string) {
+	s.mu.Lock()
+	if !s.machine.Closed() {
+		s.lose(engineio.ForcedClose, CauseLimit, ws.NewCloseFrameBody(ws.StatusPolicyViolation, reason))
+	}
+	s.unlock()
 }
 
 func (s *Session) now() engineio.Millis { return engineio.Millis(s.srv.engine.Now()) }
@@ -169,8 +207,12 @@ func (s *Session) act(a engineio.Action, w *socketWire) {
 	switch a {
 	case engineio.SendPing:
 		s.push(pingPacket)
+	case engineio.SendPong:
+		if s.out == nil || s.out.last() != pongPacket { // one body may hold very many pings
+			s.push(pongPacket)
+		}
 	case engineio.ReplyProbe:
-		if w.write(probePacket.webSocket()) {
+		if w.write(probePacket.bytes(w.layout())) {
 			s.release(noopPacket)
 		}
 	case engineio.ReleasePoll:
@@ -212,7 +254,7 @@ func (s *Session) end(closeBody []byte) {
 // switchTo makes the candidate the session's wire (PROTOCOL 1.6, step 2).
 func (s *Session) switchTo(w *socketWire) {
 	if s.poll.waiting != nil {
-		s.poll.waiting <- noopPacket.packet()
+		s.poll.waiting <- s.poll.style.encode(noopPacket)
 		s.poll.waiting = nil
 		s.machine.PollAnswered()
 	}
@@ -220,9 +262,6 @@ func (s *Session) switchTo(w *socketWire) {
 	w.candidate = false
 	s.wire, s.conn, s.poll = w, w.conn, nil
 	s.armed = 0
-	if w.base64 && s.out != nil {
-		s.out.textual()
-	}
 	s.srv.stats.Upgraded.Add(1)
 	s.flush()
 }

@@ -50,6 +50,7 @@ type endings struct {
 	cause  Cause
 }
 
+func (*endings) Opened()              {}
 func (*endings) Message([]byte, bool) {}
 func (*endings) Alarm()               {}
 func (e *endings) Closed(reason engineio.Reason, cause Cause) {
@@ -65,7 +66,7 @@ func narrow(maxOutbox, room int) (*Session, *narrowConn, *endings) {
 		panic(err)
 	}
 	srv := &Server{cfg: cfg, engine: stillEngine{}}
-	s := srv.newSession(engineio.WebSocket, &Handshake{}, false)
+	s := srv.newSession(engineio.WebSocket, &Handshake{}, engineio.Revision4, func(s *Session) *socketWire { return &socketWire{s: s} })
 	c := &narrowConn{room: room}
 	s.wire.bind(c)
 	s.Uncork()
@@ -93,7 +94,7 @@ func TestI2SendModel(t *testing.T) {
 			case 0, 1:
 				p := message(fmt.Sprint(i, strings.Repeat("x", rapid.IntRange(0, 40).Draw(t, "pad"))))
 				if s.Send(p, rapid.Bool().Draw(t, "volatile")) {
-					want.Write(p.webSocket())
+					want.Write(p.bytes(frames))
 				}
 			case 2:
 				widen(s, c, rapid.IntRange(0, 60).Draw(t, "more"))
@@ -113,7 +114,7 @@ func TestI2SendModel(t *testing.T) {
 			}
 		}
 		s.Close()
-		want.Write(closeFrame.webSocket())
+		want.Write(closeFrame.bytes(frames))
 		for ; corks > 0; corks-- { // whoever corked does not know of the close
 			s.Uncork()
 		}
@@ -139,7 +140,7 @@ func TestI2SendModel(t *testing.T) {
 // A connection whose buffer is full to the last byte owes the close frame all the same.
 func TestCloseFrameOnAFullConnection(t *testing.T) {
 	p := message("hello")
-	s, c, _ := narrow(1<<20, len(p.webSocket()))
+	s, c, _ := narrow(1<<20, len(p.bytes(frames)))
 	s.Send(p, false)
 	if s.out != nil || c.room != 0 {
 		t.Fatal("the connection is not exactly full")
@@ -149,7 +150,7 @@ func TestCloseFrameOnAFullConnection(t *testing.T) {
 		t.Error("the client may take for ever to read it")
 	}
 	widen(s, c, 100)
-	if got := strings.TrimPrefix(c.got.String(), string(p.webSocket())); got != "\x88\x00" {
+	if got := strings.TrimPrefix(c.got.String(), string(p.bytes(frames))); got != "\x88\x00" {
 		t.Errorf("after the message: %q", got)
 	}
 }

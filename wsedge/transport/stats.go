@@ -19,6 +19,7 @@ const (
 	CauseAborted        // the client gave up a request that was under way
 	CauseShutdown       // the server is going down
 	CauseInternal       // the handler of the session panicked
+	CauseLimit          // the client asked for more than it may: Session.Reject
 )
 
 // String returns the text that services see as a disconnect's description;
@@ -35,6 +36,8 @@ func (c Cause) String() string {
 		return "server shutting down"
 	case CauseInternal:
 		return "internal error"
+	case CauseLimit:
+		return "limit exceeded"
 	default:
 		return ""
 	}
@@ -43,9 +46,7 @@ func (c Cause) String() string {
 // Stats counts what a Server did since it began. The fields are read and
 // written atomically.
 type Stats struct {
-	OpenedPolling   atomic.Uint64 // sessions that began with long-polling
-	OpenedWebSocket atomic.Uint64 // sessions that began with a WebSocket
-	Upgraded        atomic.Uint64 // sessions that went from polling to a WebSocket
+	Upgraded        atomic.Uint64 // sessions that went from polling to another transport
 	Received        atomic.Uint64 // messages from clients
 	Overflows       atomic.Uint64 // sessions closed because their queue was full
 	VolatileDropped atomic.Uint64 // volatile messages that found their client not writable
@@ -56,6 +57,8 @@ type Stats struct {
 	LimitedHandshakes atomic.Uint64
 	IdleEvicted       atomic.Uint64 // connections closed as the longest idle of Config.MaxIdleConnections
 	LimitedBodies     atomic.Uint64 // request bodies refused for Config.MaxBodies
+	// Opened counts sessions by the engineio.Transport that they began with.
+	Opened [engineio.WebTransport + 1]atomic.Uint64
 	// ClosedBy counts ended sessions by engineio.Reason.
 	ClosedBy [engineio.ParseError + 1]atomic.Uint64
 	// RefusedBy counts refused requests by Engine.IO error code (PROTOCOL 1.2).

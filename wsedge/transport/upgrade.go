@@ -32,21 +32,23 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	}
 	_, query, _ := strings.Cut(string(h.target), "?")
 	p := parseQuery(query)
-	if p.transport != engineio.WebSocket.String() || p.protocol() != engineio.Protocol || !s.enabled(engineio.WebSocket) {
+	if p.transport != engineio.WebSocket.String() || !s.enabled(engineio.WebSocket) {
 		return false
 	}
 	var session *Session
 	if p.hasSID {
-		if session = s.sessions.find(p.sid); session == nil {
+		if session = s.sessions.find(p.sid); session == nil || session.Revision() != p.revision() {
 			return false
 		}
+	} else if p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
+		return false
 	}
-	answer, ok := switchProtocols(raw)
+	answer, deflate, ok := s.switchProtocols(raw)
 	if !ok {
 		return false
 	}
 	if session != nil {
-		s.acceptCandidate(c, answer, early, session, p.base64)
+		s.acceptCandidate(c, answer, early, newWire(session, &p, deflate))
 	} else {
 		handshake := h.handshake(s.cfg.KeepHeaders, c.RemoteAddr().String())
 		_, handshake.Secure = c.(*tls.Conn)
@@ -56,7 +58,7 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 		if s.limits.begin(handshake) != nil {
 			return false
 		}
-		s.acceptSession(c, answer, early, handshake, p.base64)
+		s.acceptSession(c, answer, early, handshake, &p, deflate)
 	}
 	return true
 }
@@ -66,9 +68,10 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	p := parseQuery(r.URL.RawQuery)
 	session, refusal := s.verify(r, &p, true)
 	var answer []byte
+	var deflate bool
 	if refusal == nil {
 		var ok bool
-		if answer, ok = switchProtocols(canonicalHead(r)); !ok {
+		if answer, deflate, ok = s.switchProtocols(canonicalHead(r)); !ok {
 			w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455, section 4.2.2
 			refusal = engineio.ErrBadRequest
 		}
@@ -99,12 +102,12 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p.transport != engineio.WebSocket.String():
 		// PROTOCOL 1.2: what passed but cannot upgrade gets a 101 and the end.
-		_, _ = c.Write(append(answer, closeFrame.webSocket()...))
+		_, _ = c.Write(append(answer, closeFrame.buf...))
 		_ = c.Close()
 	case session != nil:
-		s.acceptCandidate(c, answer, early, session, p.base64)
+		s.acceptCandidate(c, answer, early, newWire(session, &p, deflate))
 	default:
-		s.acceptSession(c, answer, early, h, p.base64)
+		s.acceptSession(c, answer, early, h, &p, deflate)
 	}
 }
 
@@ -160,32 +163,46 @@ const openRoom = 160
 
 // switchProtocols returns the 101 answer to a request head, with room for the
 // first frame behind it. ok is false when the Upgrader refuses.
-func switchProtocols(head []byte) (answer []byte, ok bool) {
+func (s *Server) switchProtocols(head []byte) (answer []byte, deflate, ok bool) {
 	m := memories.Get().(*memory)
 	defer memories.Put(m)
 	m.Reset(head)
 	m.answer.Reset()
 	if _, err := upgrader.Upgrade(m); err != nil {
-		return nil, false
+		return nil, false, false
 	}
-	return append(make([]byte, 0, m.answer.Len()+openRoom), m.answer.Bytes()...), true
+	return append(make([]byte, 0, m.answer.Len()+openRoom), m.answer.Bytes()...), false, true
+}
+
+// newWire makes the wire of a WebSocket whose request had these parameters.
+func newWire(session *Session, p *params, deflate bool) *socketWire {
+	return &socketWire{s: session, form: framesForm(p.revision(), p.base64, deflate)}
 }
 
 // acceptSession starts a session on c: 101 and open packet leave in one write,
 // then the engine has the connection.
-func (s *Server) acceptSession(c net.Conn, answer, early []byte, h *Handshake, base64 bool) {
-	session := s.newSession(engineio.WebSocket, h, base64)
-	_, err := c.Write(appendFrame(answer, ws.OpText, s.openPacket(session, engineio.WebSocket)))
+func (s *Server) acceptSession(c net.Conn, answer, early []byte, h *Handshake, p *params, deflate bool) {
+	session := s.newSession(engineio.WebSocket, h, p.revision(), func(session *Session) *socketWire {
+		return newWire(session, p, deflate)
+	})
+	open := s.openPacket(session, engineio.WebSocket)
+	s.begin(c, append(answer, open.bytes(layout{form: formFrames})...), early, session.wire)
+}
+
+// begin writes the first bytes of a session that begins on c and gives c to the
+// engine.
+func (s *Server) begin(c net.Conn, first, early []byte, w *socketWire) {
+	_, err := c.Write(first)
 	if err != nil {
 		_ = c.Close()
 	} else {
-		err = s.engine.Attach(c, early, session.wire, session.wire.bind)
+		err = s.engine.Attach(c, early, w.handler(), w.bind)
 	}
 	if err != nil {
-		session.abandon()
+		w.s.abandon()
 		return
 	}
-	session.Uncork()
+	w.s.Uncork()
 }
 
 // abandon ends a session whose connection never came to life.
@@ -196,22 +213,26 @@ func (s *Session) abandon() {
 	s.unlock()
 }
 
-// acceptCandidate lets a WebSocket try to take over a polling session. One that
-// may not (another tries, or has) still gets its 101, then a close frame.
-func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, session *Session, base64 bool) {
-	if _, err := c.Write(answer); err != nil {
-		_ = c.Close()
-		return
+// acceptCandidate lets w, a WebSocket or a WebTransport stream on c, try to take
+// over its polling session. One that may not (another tries, or has) still gets
+// its answer, then the close.
+func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, w *socketWire) {
+	if len(answer) > 0 {
+		if _, err := c.Write(answer); err != nil {
+			_ = c.Close()
+			return
+		}
 	}
-	w := &socketWire{s: session, base64: base64, candidate: true}
+	session := w.s
+	w.candidate = true
 	session.mu.Lock()
-	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now()) == engineio.None {
+	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now(), w.transport()) == engineio.None {
 		session.poll.candidate = w
 	} else {
 		w.closing = true
 	}
 	session.unlock()
-	if err := s.engine.Attach(c, early, w, w.bind); err != nil {
+	if err := s.engine.Attach(c, early, w.handler(), w.bind); err != nil {
 		session.mu.Lock()
 		w.closing = true
 		w.leave()

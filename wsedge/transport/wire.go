@@ -9,13 +9,13 @@ import (
 	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
 
-// socketWire is one WebSocket connection of a session: the one that carries it,
-// or a candidate that wants to (PROTOCOL 1.6). It is the connection's
-// netpoll.Handler and the sink of its frames.
+// socketWire is one WebSocket connection of a session, or one WebTransport
+// stream: the one that carries it, or a candidate that wants to (PROTOCOL 1.6).
+// It is the connection's netpoll.Handler and the sink of its frames.
 type socketWire struct {
 	// Fixed at construction.
-	s      *Session
-	base64 bool // the client takes no binary frames
+	s    *Session
+	form wireForm
 
 	// Owned by the engine's goroutine.
 	dec decoder
@@ -29,6 +29,27 @@ type socketWire struct {
 // lingerMillis is how long the client's answer to a close frame is waited for
 // before the connection is cut.
 const lingerMillis = 5000
+
+// layout says how packets go on this wire.
+func (w *socketWire) layout() layout {
+	return layout{form: w.form, threshold: w.s.srv.cfg.Deflate.Threshold}
+}
+
+// transport is what the wire is to the state machine.
+func (w *socketWire) transport() engineio.Transport {
+	if w.form == formStream {
+		return engineio.WebTransport
+	}
+	return engineio.WebSocket
+}
+
+// handler is what the engine calls for this wire.
+func (w *socketWire) handler() netpoll.Handler {
+	if w.form == formStream {
+		return &streamWire{socketWire: w}
+	}
+	return w
+}
 
 // bind is called with the connection before anything else.
 func (w *socketWire) bind(c netpoll.Conn) {
@@ -46,7 +67,7 @@ func (w *socketWire) bind(c netpoll.Conn) {
 
 // OnRead implements netpoll.Handler.
 func (w *socketWire) OnRead(p []byte) {
-	err := w.dec.feed(p, w.s.srv.cfg.Settings.MaxPayload, w)
+	err := w.dec.feed(p, frameRules{limit: w.s.srv.cfg.Settings.MaxPayload}, w)
 	if err == nil {
 		return
 	}
@@ -88,14 +109,28 @@ var errDone = errors.New("transport: websocket closed")
 
 // message implements frameSink.
 func (w *socketWire) message(data []byte, binary bool) error {
-	if binary {
-		w.s.receive(w, engineio.ParseBinary(data))
-	} else if p, err := engineio.ParseText(data); err == nil {
+	p, err := w.parse(data, binary)
+	if err == nil {
 		w.s.receive(w, p)
 	} else {
 		w.end(engineio.ParseError, CauseNone, nil)
 	}
 	return nil
+}
+
+// parse reads one message as a packet of the session's revision.
+func (w *socketWire) parse(data []byte, binary bool) (engineio.Packet, error) {
+	old := w.form >= formFrames3 && w.form <= formFrames3Deflate
+	switch {
+	case binary && old:
+		return engineio.ParseBinary3(data)
+	case binary:
+		return engineio.ParseBinary(data), nil
+	case old:
+		return engineio.ParseText3(data)
+	default:
+		return engineio.ParseText(data)
+	}
 }
 
 // control implements frameSink.
@@ -174,16 +209,30 @@ func (w *socketWire) shut(closeBody []byte, cause Cause) {
 	case cause == CauseOverflow:
 		w.conn.Close() // in the middle of a frame no other can be sent
 		return
+	case w.form == formStream: // it has no close frame: its end is what the client sees
+		if w == s.wire && s.out != nil {
+			s.corks = 0
+			s.flush() // drained ends it
+		} else {
+			w.conn.Close()
+		}
 	case w == s.wire:
 		s.corks = 0 // whoever corked has nothing to add
 		s.queue(closing(closeBody))
 		s.flush()
 	default:
-		if _, err := w.conn.TryWrite(closing(closeBody).webSocket()); err != nil {
+		if _, err := w.conn.TryWrite(closing(closeBody).buf); err != nil {
 			return
 		}
 	}
 	w.conn.SetDeadline(s.srv.engine.Now() + lingerMillis)
+}
+
+// drained is called when everything that waited has been written.
+func (w *socketWire) drained() {
+	if w.closing && w.form == formStream {
+		w.conn.Close()
+	}
 }
 
 func closing(body []byte) *Prepared {

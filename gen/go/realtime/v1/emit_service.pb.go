@@ -37,7 +37,13 @@ type EmitRequest struct {
 	// Binary values of the arguments, at most 10 unless the server is configured otherwise. Empty: none.
 	Attachments [][]byte `protobuf:"bytes,4,rep,name=attachments,proto3" json:"attachments,omitempty"`
 	// True: a socket that cannot be written to right now does not get the event; it is not queued.
-	Volatile      bool `protobuf:"varint,5,opt,name=volatile,proto3" json:"volatile,omitempty"`
+	Volatile bool `protobuf:"varint,5,opt,name=volatile,proto3" json:"volatile,omitempty"`
+	// True: the event is sent uncompressed even where the client and the server agreed on compression. For what is compressed
+	// already, or mixes secrets with what a stranger chose.
+	Uncompressed bool `protobuf:"varint,6,opt,name=uncompressed,proto3" json:"uncompressed,omitempty"`
+	// True: only sockets that are connected to the node which takes this call get the event. A server that runs alone has no
+	// others.
+	Local         bool `protobuf:"varint,7,opt,name=local,proto3" json:"local,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -103,6 +109,20 @@ func (x *EmitRequest) GetAttachments() [][]byte {
 func (x *EmitRequest) GetVolatile() bool {
 	if x != nil {
 		return x.Volatile
+	}
+	return false
+}
+
+func (x *EmitRequest) GetUncompressed() bool {
+	if x != nil {
+		return x.Uncompressed
+	}
+	return false
+}
+
+func (x *EmitRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
 	}
 	return false
 }
@@ -176,7 +196,11 @@ type EmitWithAckRequest struct {
 	Attachments [][]byte `protobuf:"bytes,4,rep,name=attachments,proto3" json:"attachments,omitempty"`
 	// How long to wait for answers: more than zero, at most 5 minutes unless the server is configured otherwise. Missing:
 	// 10 seconds. The call's own deadline, if sooner, ends it with DEADLINE_EXCEEDED and without a summary.
-	Timeout       *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// As in EmitRequest.
+	Uncompressed bool `protobuf:"varint,6,opt,name=uncompressed,proto3" json:"uncompressed,omitempty"`
+	// As in EmitRequest.
+	Local         bool `protobuf:"varint,7,opt,name=local,proto3" json:"local,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,6 +268,20 @@ func (x *EmitWithAckRequest) GetTimeout() *durationpb.Duration {
 		return x.Timeout
 	}
 	return nil
+}
+
+func (x *EmitWithAckRequest) GetUncompressed() bool {
+	if x != nil {
+		return x.Uncompressed
+	}
+	return false
+}
+
+func (x *EmitWithAckRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
 }
 
 // EmitWithAckResponse is one answer, or the summary at the end.
@@ -485,22 +523,26 @@ var File_realtime_v1_emit_service_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_emit_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1erealtime/v1/emit_service.proto\x12\vrealtime.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18realtime/v1/target.proto\"\xac\x01\n" +
+	"\x1erealtime/v1/emit_service.proto\x12\vrealtime.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18realtime/v1/target.proto\"\xe6\x01\n" +
 	"\vEmitRequest\x12+\n" +
 	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\tR\x05event\x12\x1c\n" +
 	"\targuments\x18\x03 \x01(\tR\targuments\x12 \n" +
 	"\vattachments\x18\x04 \x03(\fR\vattachments\x12\x1a\n" +
-	"\bvolatile\x18\x05 \x01(\bR\bvolatile\"F\n" +
+	"\bvolatile\x18\x05 \x01(\bR\bvolatile\x12\"\n" +
+	"\funcompressed\x18\x06 \x01(\bR\funcompressed\x12\x14\n" +
+	"\x05local\x18\a \x01(\bR\x05local\"F\n" +
 	"\fEmitResponse\x12\x18\n" +
 	"\amatched\x18\x01 \x01(\rR\amatched\x12\x1c\n" +
-	"\tdelivered\x18\x02 \x01(\rR\tdelivered\"\xcc\x01\n" +
+	"\tdelivered\x18\x02 \x01(\rR\tdelivered\"\x86\x02\n" +
 	"\x12EmitWithAckRequest\x12+\n" +
 	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\tR\x05event\x12\x1c\n" +
 	"\targuments\x18\x03 \x01(\tR\targuments\x12 \n" +
 	"\vattachments\x18\x04 \x03(\fR\vattachments\x123\n" +
-	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\x86\x01\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\"\n" +
+	"\funcompressed\x18\x06 \x01(\bR\funcompressed\x12\x14\n" +
+	"\x05local\x18\a \x01(\bR\x05local\"\x86\x01\n" +
 	"\x13EmitWithAckResponse\x120\n" +
 	"\x06answer\x18\x01 \x01(\v2\x16.realtime.v1.AckAnswerH\x00R\x06answer\x123\n" +
 	"\asummary\x18\x02 \x01(\v2\x17.realtime.v1.AckSummaryH\x00R\asummaryB\b\n" +

@@ -31,7 +31,8 @@ type ErrorReason int32
 const (
 	// Not used.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// NOT_FOUND: the server is not configured with this namespace. Metadata: "namespace".
+	// NOT_FOUND: the server is not configured with this namespace, and none of its patterns matches the name. Metadata:
+	// "namespace".
 	ErrorReason_ERROR_REASON_NAMESPACE_NOT_FOUND ErrorReason = 1
 	// NOT_FOUND: the socket is not connected, or no longer.
 	ErrorReason_ERROR_REASON_SOCKET_NOT_FOUND ErrorReason = 2

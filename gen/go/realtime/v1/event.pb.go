@@ -104,24 +104,32 @@ func (DisconnectReason) EnumDescriptor() ([]byte, []int) {
 	return file_realtime_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
-// Event is something that one socket did. For each socket the order is connected, received (any number), disconnected.
+// Event is something that one socket did, or that became of a room. For each socket the order is connected, received (any
+// number), disconnected, and possibly expired. Events of rooms come in the order in which they happened in their
+// namespace: what a socket joins as it connects comes before its connected, and what it leaves as it goes comes before its
+// disconnected.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the server saw it.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// The namespace of the socket, e.g. "/".
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The id of the socket, 20 characters.
+	// The id of the socket, 20 characters. Empty for room_created and room_deleted.
 	SocketId string `protobuf:"bytes,3,opt,name=socket_id,json=socketId,proto3" json:"socket_id,omitempty"`
-	// The user that admission gave the socket. Empty: none.
+	// The user that admission gave the socket. Empty: none, or there is no socket.
 	User string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
-	// What the socket did. Exactly one is set; a reader ignores an event of a kind that it does not know.
+	// What happened. Exactly one is set; a reader ignores an event of a kind that it does not know.
 	//
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Event_Connected
 	//	*Event_Received
 	//	*Event_Disconnected
+	//	*Event_Expired
+	//	*Event_Joined
+	//	*Event_Left
+	//	*Event_RoomCreated
+	//	*Event_RoomDeleted
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -219,6 +227,51 @@ func (x *Event) GetDisconnected() *Disconnected {
 	return nil
 }
 
+func (x *Event) GetExpired() *Expired {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Expired); ok {
+			return x.Expired
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoined() *Joined {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Joined); ok {
+			return x.Joined
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLeft() *Left {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_Left); ok {
+			return x.Left
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRoomCreated() *RoomCreated {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_RoomCreated); ok {
+			return x.RoomCreated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRoomDeleted() *RoomDeleted {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_RoomDeleted); ok {
+			return x.RoomDeleted
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -238,11 +291,46 @@ type Event_Disconnected struct {
 	Disconnected *Disconnected `protobuf:"bytes,7,opt,name=disconnected,proto3,oneof"`
 }
 
+type Event_Expired struct {
+	// It was disconnected and can be recovered no longer.
+	Expired *Expired `protobuf:"bytes,8,opt,name=expired,proto3,oneof"`
+}
+
+type Event_Joined struct {
+	// It is in a room from now on.
+	Joined *Joined `protobuf:"bytes,9,opt,name=joined,proto3,oneof"`
+}
+
+type Event_Left struct {
+	// It is in a room no longer.
+	Left *Left `protobuf:"bytes,10,opt,name=left,proto3,oneof"`
+}
+
+type Event_RoomCreated struct {
+	// A room has its first socket, whose joined follows.
+	RoomCreated *RoomCreated `protobuf:"bytes,11,opt,name=room_created,json=roomCreated,proto3,oneof"`
+}
+
+type Event_RoomDeleted struct {
+	// A room has no socket any more; the last one's left came before.
+	RoomDeleted *RoomDeleted `protobuf:"bytes,12,opt,name=room_deleted,json=roomDeleted,proto3,oneof"`
+}
+
 func (*Event_Connected) isEvent_Kind() {}
 
 func (*Event_Received) isEvent_Kind() {}
 
 func (*Event_Disconnected) isEvent_Kind() {}
+
+func (*Event_Expired) isEvent_Kind() {}
+
+func (*Event_Joined) isEvent_Kind() {}
+
+func (*Event_Left) isEvent_Kind() {}
+
+func (*Event_RoomCreated) isEvent_Kind() {}
+
+func (*Event_RoomDeleted) isEvent_Kind() {}
 
 // Connected says that a client connected to a namespace.
 type Connected struct {
@@ -250,7 +338,10 @@ type Connected struct {
 	// The socket as it was at that moment, with the rooms and the data that admission gave it.
 	Socket *Socket `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
 	// The client's auth payload: the text of a JSON object. Empty: it sent none.
-	Auth          string `protobuf:"bytes,2,opt,name=auth,proto3" json:"auth,omitempty"`
+	Auth string `protobuf:"bytes,2,opt,name=auth,proto3" json:"auth,omitempty"`
+	// True if the client had this socket before, lost its connection and got back the socket's id, rooms and data, and the
+	// events that it missed. Its disconnected had `recoverable`.
+	Recovered     bool `protobuf:"varint,3,opt,name=recovered,proto3" json:"recovered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -297,6 +388,13 @@ func (x *Connected) GetAuth() string {
 		return x.Auth
 	}
 	return ""
+}
+
+func (x *Connected) GetRecovered() bool {
+	if x != nil {
+		return x.Recovered
+	}
+	return false
 }
 
 // Received is an event that a client sent.
@@ -382,7 +480,8 @@ func (x *Received) GetAckToken() string {
 	return ""
 }
 
-// Disconnected says that a socket left its namespace. It is the last event of the socket.
+// Disconnected says that a socket left its namespace and all rooms. If it is not `recoverable`, it is the last event of the
+// socket.
 type Disconnected struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why.
@@ -390,7 +489,10 @@ type Disconnected struct {
 	// More about the reason, for a person to read. Empty: there is no more.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// The rooms that the socket was in, sorted bytewise, without the one named by its id.
-	Rooms         []string `protobuf:"bytes,3,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	Rooms []string `protobuf:"bytes,3,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	// True if the client may come back and recover the socket: then the next event of this socket is connected, with
+	// `recovered`, or expired.
+	Recoverable   bool `protobuf:"varint,4,opt,name=recoverable,proto3" json:"recoverable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -446,11 +548,239 @@ func (x *Disconnected) GetRooms() []string {
 	return nil
 }
 
+func (x *Disconnected) GetRecoverable() bool {
+	if x != nil {
+		return x.Recoverable
+	}
+	return false
+}
+
+// Expired says that a disconnected socket was not recovered in time. It is the last event of the socket.
+type Expired struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Expired) Reset() {
+	*x = Expired{}
+	mi := &file_realtime_v1_event_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Expired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Expired) ProtoMessage() {}
+
+func (x *Expired) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Expired.ProtoReflect.Descriptor instead.
+func (*Expired) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_proto_rawDescGZIP(), []int{4}
+}
+
+// Joined says that a socket joined a room.
+type Joined struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the room. Every socket joins the one named by its id, last, as it connects.
+	Room          string `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Joined) Reset() {
+	*x = Joined{}
+	mi := &file_realtime_v1_event_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Joined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Joined) ProtoMessage() {}
+
+func (x *Joined) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Joined.ProtoReflect.Descriptor instead.
+func (*Joined) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Joined) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+// Left says that a socket left a room.
+type Left struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the room. Every socket leaves the one named by its id, last, as it disconnects.
+	Room          string `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Left) Reset() {
+	*x = Left{}
+	mi := &file_realtime_v1_event_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Left) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Left) ProtoMessage() {}
+
+func (x *Left) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Left.ProtoReflect.Descriptor instead.
+func (*Left) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Left) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+// RoomCreated says that a room has come into being.
+type RoomCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the room, which may be a socket's id.
+	Room          string `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomCreated) Reset() {
+	*x = RoomCreated{}
+	mi := &file_realtime_v1_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomCreated) ProtoMessage() {}
+
+func (x *RoomCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomCreated.ProtoReflect.Descriptor instead.
+func (*RoomCreated) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RoomCreated) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+// RoomDeleted says that a room has ceased to exist.
+type RoomDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the room, which may be a socket's id.
+	Room          string `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomDeleted) Reset() {
+	*x = RoomDeleted{}
+	mi := &file_realtime_v1_event_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomDeleted) ProtoMessage() {}
+
+func (x *RoomDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomDeleted.ProtoReflect.Descriptor instead.
+func (*RoomDeleted) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RoomDeleted) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
 var File_realtime_v1_event_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17realtime/v1/event.proto\x12\vrealtime.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18realtime/v1/socket.proto\"\xbc\x02\n" +
+	"\x17realtime/v1/event.proto\x12\vrealtime.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18realtime/v1/socket.proto\"\xc4\x04\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1b\n" +
@@ -458,21 +788,38 @@ const file_realtime_v1_event_proto_rawDesc = "" +
 	"\x04user\x18\x04 \x01(\tR\x04user\x126\n" +
 	"\tconnected\x18\x05 \x01(\v2\x16.realtime.v1.ConnectedH\x00R\tconnected\x123\n" +
 	"\breceived\x18\x06 \x01(\v2\x15.realtime.v1.ReceivedH\x00R\breceived\x12?\n" +
-	"\fdisconnected\x18\a \x01(\v2\x19.realtime.v1.DisconnectedH\x00R\fdisconnectedB\x06\n" +
-	"\x04kind\"L\n" +
+	"\fdisconnected\x18\a \x01(\v2\x19.realtime.v1.DisconnectedH\x00R\fdisconnected\x120\n" +
+	"\aexpired\x18\b \x01(\v2\x14.realtime.v1.ExpiredH\x00R\aexpired\x12-\n" +
+	"\x06joined\x18\t \x01(\v2\x13.realtime.v1.JoinedH\x00R\x06joined\x12'\n" +
+	"\x04left\x18\n" +
+	" \x01(\v2\x11.realtime.v1.LeftH\x00R\x04left\x12=\n" +
+	"\froom_created\x18\v \x01(\v2\x18.realtime.v1.RoomCreatedH\x00R\vroomCreated\x12=\n" +
+	"\froom_deleted\x18\f \x01(\v2\x18.realtime.v1.RoomDeletedH\x00R\vroomDeletedB\x06\n" +
+	"\x04kind\"j\n" +
 	"\tConnected\x12+\n" +
 	"\x06socket\x18\x01 \x01(\v2\x13.realtime.v1.SocketR\x06socket\x12\x12\n" +
-	"\x04auth\x18\x02 \x01(\tR\x04auth\"\xa1\x01\n" +
+	"\x04auth\x18\x02 \x01(\tR\x04auth\x12\x1c\n" +
+	"\trecovered\x18\x03 \x01(\bR\trecovered\"\xa1\x01\n" +
 	"\bReceived\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12$\n" +
 	"\x0ename_is_number\x18\x02 \x01(\bR\fnameIsNumber\x12\x1c\n" +
 	"\targuments\x18\x03 \x01(\tR\targuments\x12 \n" +
 	"\vattachments\x18\x04 \x03(\fR\vattachments\x12\x1b\n" +
-	"\tack_token\x18\x05 \x01(\tR\backToken\"}\n" +
+	"\tack_token\x18\x05 \x01(\tR\backToken\"\x9f\x01\n" +
 	"\fDisconnected\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.realtime.v1.DisconnectReasonR\x06reason\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
-	"\x05rooms\x18\x03 \x03(\tR\x05rooms*\x90\x03\n" +
+	"\x05rooms\x18\x03 \x03(\tR\x05rooms\x12 \n" +
+	"\vrecoverable\x18\x04 \x01(\bR\vrecoverable\"\t\n" +
+	"\aExpired\"\x1c\n" +
+	"\x06Joined\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"\x1a\n" +
+	"\x04Left\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"!\n" +
+	"\vRoomCreated\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"!\n" +
+	"\vRoomDeleted\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room*\x90\x03\n" +
 	"\x10DisconnectReason\x12!\n" +
 	"\x1dDISCONNECT_REASON_UNSPECIFIED\x10\x00\x12'\n" +
 	"#DISCONNECT_REASON_CLIENT_DISCONNECT\x10\x01\x12'\n" +
@@ -498,28 +845,38 @@ func file_realtime_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_realtime_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_realtime_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_realtime_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_realtime_v1_event_proto_goTypes = []any{
 	(DisconnectReason)(0),         // 0: realtime.v1.DisconnectReason
 	(*Event)(nil),                 // 1: realtime.v1.Event
 	(*Connected)(nil),             // 2: realtime.v1.Connected
 	(*Received)(nil),              // 3: realtime.v1.Received
 	(*Disconnected)(nil),          // 4: realtime.v1.Disconnected
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*Socket)(nil),                // 6: realtime.v1.Socket
+	(*Expired)(nil),               // 5: realtime.v1.Expired
+	(*Joined)(nil),                // 6: realtime.v1.Joined
+	(*Left)(nil),                  // 7: realtime.v1.Left
+	(*RoomCreated)(nil),           // 8: realtime.v1.RoomCreated
+	(*RoomDeleted)(nil),           // 9: realtime.v1.RoomDeleted
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Socket)(nil),                // 11: realtime.v1.Socket
 }
 var file_realtime_v1_event_proto_depIdxs = []int32{
-	5, // 0: realtime.v1.Event.time:type_name -> google.protobuf.Timestamp
-	2, // 1: realtime.v1.Event.connected:type_name -> realtime.v1.Connected
-	3, // 2: realtime.v1.Event.received:type_name -> realtime.v1.Received
-	4, // 3: realtime.v1.Event.disconnected:type_name -> realtime.v1.Disconnected
-	6, // 4: realtime.v1.Connected.socket:type_name -> realtime.v1.Socket
-	0, // 5: realtime.v1.Disconnected.reason:type_name -> realtime.v1.DisconnectReason
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	10, // 0: realtime.v1.Event.time:type_name -> google.protobuf.Timestamp
+	2,  // 1: realtime.v1.Event.connected:type_name -> realtime.v1.Connected
+	3,  // 2: realtime.v1.Event.received:type_name -> realtime.v1.Received
+	4,  // 3: realtime.v1.Event.disconnected:type_name -> realtime.v1.Disconnected
+	5,  // 4: realtime.v1.Event.expired:type_name -> realtime.v1.Expired
+	6,  // 5: realtime.v1.Event.joined:type_name -> realtime.v1.Joined
+	7,  // 6: realtime.v1.Event.left:type_name -> realtime.v1.Left
+	8,  // 7: realtime.v1.Event.room_created:type_name -> realtime.v1.RoomCreated
+	9,  // 8: realtime.v1.Event.room_deleted:type_name -> realtime.v1.RoomDeleted
+	11, // 9: realtime.v1.Connected.socket:type_name -> realtime.v1.Socket
+	0,  // 10: realtime.v1.Disconnected.reason:type_name -> realtime.v1.DisconnectReason
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_realtime_v1_event_proto_init() }
@@ -532,6 +889,11 @@ func file_realtime_v1_event_proto_init() {
 		(*Event_Connected)(nil),
 		(*Event_Received)(nil),
 		(*Event_Disconnected)(nil),
+		(*Event_Expired)(nil),
+		(*Event_Joined)(nil),
+		(*Event_Left)(nil),
+		(*Event_RoomCreated)(nil),
+		(*Event_RoomDeleted)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -539,7 +901,7 @@ func file_realtime_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realtime_v1_event_proto_rawDesc), len(file_realtime_v1_event_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

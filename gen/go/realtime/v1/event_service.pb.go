@@ -33,6 +33,17 @@ const (
 	EventKind_EVENT_KIND_RECEIVED EventKind = 2
 	// Event.disconnected.
 	EventKind_EVENT_KIND_DISCONNECTED EventKind = 3
+	// Event.expired.
+	EventKind_EVENT_KIND_EXPIRED EventKind = 4
+	// Event.joined. While nobody watches a kind of rooms, that is this one and those below, the server does not make such
+	// events.
+	EventKind_EVENT_KIND_JOINED EventKind = 5
+	// Event.left.
+	EventKind_EVENT_KIND_LEFT EventKind = 6
+	// Event.room_created.
+	EventKind_EVENT_KIND_ROOM_CREATED EventKind = 7
+	// Event.room_deleted.
+	EventKind_EVENT_KIND_ROOM_DELETED EventKind = 8
 )
 
 // Enum value maps for EventKind.
@@ -42,12 +53,22 @@ var (
 		1: "EVENT_KIND_CONNECTED",
 		2: "EVENT_KIND_RECEIVED",
 		3: "EVENT_KIND_DISCONNECTED",
+		4: "EVENT_KIND_EXPIRED",
+		5: "EVENT_KIND_JOINED",
+		6: "EVENT_KIND_LEFT",
+		7: "EVENT_KIND_ROOM_CREATED",
+		8: "EVENT_KIND_ROOM_DELETED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":  0,
 		"EVENT_KIND_CONNECTED":    1,
 		"EVENT_KIND_RECEIVED":     2,
 		"EVENT_KIND_DISCONNECTED": 3,
+		"EVENT_KIND_EXPIRED":      4,
+		"EVENT_KIND_JOINED":       5,
+		"EVENT_KIND_LEFT":         6,
+		"EVENT_KIND_ROOM_CREATED": 7,
+		"EVENT_KIND_ROOM_DELETED": 8,
 	}
 )
 
@@ -81,7 +102,8 @@ func (EventKind) EnumDescriptor() ([]byte, []int) {
 // WatchRequest is a filter: an event must match all of its fields.
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The namespaces to watch, e.g. "/" and "/chat", at most 1,000 unless the server is configured otherwise. Empty: all.
+	// The namespaces to watch, e.g. "/" and "/chat", at most 1,000 unless the server is configured otherwise. One that the
+	// server's patterns admit need not exist yet. Empty: all.
 	Namespaces []string `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
 	// The kinds to watch. Empty: connected, received and disconnected.
 	Kinds []EventKind `protobuf:"varint,2,rep,packed,name=kinds,proto3,enum=realtime.v1.EventKind" json:"kinds,omitempty"`
@@ -450,12 +472,17 @@ const file_realtime_v1_event_service_proto_rawDesc = "" +
 	"\tack_token\x18\x01 \x01(\tR\backToken\x12\x1c\n" +
 	"\targuments\x18\x02 \x01(\tR\targuments\x12 \n" +
 	"\vattachments\x18\x03 \x03(\fR\vattachments\"\x0f\n" +
-	"\rReplyResponse*w\n" +
+	"\rReplyResponse*\xf5\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14EVENT_KIND_CONNECTED\x10\x01\x12\x17\n" +
 	"\x13EVENT_KIND_RECEIVED\x10\x02\x12\x1b\n" +
-	"\x17EVENT_KIND_DISCONNECTED\x10\x032\x90\x01\n" +
+	"\x17EVENT_KIND_DISCONNECTED\x10\x03\x12\x16\n" +
+	"\x12EVENT_KIND_EXPIRED\x10\x04\x12\x15\n" +
+	"\x11EVENT_KIND_JOINED\x10\x05\x12\x13\n" +
+	"\x0fEVENT_KIND_LEFT\x10\x06\x12\x1b\n" +
+	"\x17EVENT_KIND_ROOM_CREATED\x10\a\x12\x1b\n" +
+	"\x17EVENT_KIND_ROOM_DELETED\x10\b2\x90\x01\n" +
 	"\fEventService\x12@\n" +
 	"\x05Watch\x12\x19.realtime.v1.WatchRequest\x1a\x1a.realtime.v1.WatchResponse0\x01\x12>\n" +
 	"\x05Reply\x12\x19.realtime.v1.ReplyRequest\x1a\x1a.realtime.v1.ReplyResponseBDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"

@@ -25,7 +25,8 @@ const (
 // Socket is one client in one namespace, as it was at one moment.
 type Socket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The socket's id: 20 characters of A-Z, a-z, 0-9, "-" and "_". A client that connects again gets a new one.
+	// The socket's id: 20 characters of A-Z, a-z, 0-9, "-" and "_". A client that connects again gets a new
+	// one, unless it recovers the socket that it had.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The namespace, e.g. "/".
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -35,12 +36,15 @@ type Socket struct {
 	Rooms []string `protobuf:"bytes,4,rep,name=rooms,proto3" json:"rooms,omitempty"`
 	// What admission attached to it: the text of one JSON value. Empty: nothing.
 	Data string `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
-	// What carries it now, in Socket.IO's words: "polling" or "websocket". Further values may be added.
+	// What carries it now, in Socket.IO's words: "polling", "websocket" or "webtransport". Further values may be added.
 	Transport string `protobuf:"bytes,6,opt,name=transport,proto3" json:"transport,omitempty"`
 	// When it connected to the namespace.
 	ConnectedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=connected_at,json=connectedAt,proto3" json:"connected_at,omitempty"`
 	// What the client said when its session began.
-	Handshake     *Handshake `protobuf:"bytes,8,opt,name=handshake,proto3" json:"handshake,omitempty"`
+	Handshake *Handshake `protobuf:"bytes,8,opt,name=handshake,proto3" json:"handshake,omitempty"`
+	// The auth payload that the client connected to the namespace with: the text of a JSON object. Empty: it sent none, or
+	// the server is not configured to keep it.
+	Auth          string `protobuf:"bytes,9,opt,name=auth,proto3" json:"auth,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +135,13 @@ func (x *Socket) GetHandshake() *Handshake {
 	return nil
 }
 
+func (x *Socket) GetAuth() string {
+	if x != nil {
+		return x.Auth
+	}
+	return ""
+}
+
 // Handshake is what a client said in the first request of its session. It never changes: an upgrade of the transport
 // does not refresh it. Bytes that are not UTF-8 are replaced by U+FFFD.
 type Handshake struct {
@@ -146,8 +157,12 @@ type Handshake struct {
 	Secure bool `protobuf:"varint,4,opt,name=secure,proto3" json:"secure,omitempty"`
 	// True if the request had an Origin header.
 	Xdomain bool `protobuf:"varint,5,opt,name=xdomain,proto3" json:"xdomain,omitempty"`
-	// When the session began.
-	IssuedAt      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	// When the session began. The JavaScript server has it twice: as handshake.issued in milliseconds, and as handshake.time
+	// in the form that Date gives it, e.g. "Wed Nov 25 2026 12:00:00 GMT+0000 (Coordinated Universal Time)".
+	IssuedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	// The parameters of the request's query, decoded as URLSearchParams does: "+" is a blank, and of several with one name
+	// the last counts. With EIO, transport and, if the client sent it, t.
+	Query         map[string]string `protobuf:"bytes,7,rep,name=query,proto3" json:"query,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,11 +239,18 @@ func (x *Handshake) GetIssuedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Handshake) GetQuery() map[string]string {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
 var File_realtime_v1_socket_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_socket_proto_rawDesc = "" +
 	"\n" +
-	"\x18realtime/v1/socket.proto\x12\vrealtime.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x02\n" +
+	"\x18realtime/v1/socket.proto\x12\vrealtime.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n" +
 	"\x06Socket\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
@@ -237,15 +259,21 @@ const file_realtime_v1_socket_proto_rawDesc = "" +
 	"\x04data\x18\x05 \x01(\tR\x04data\x12\x1c\n" +
 	"\ttransport\x18\x06 \x01(\tR\ttransport\x12=\n" +
 	"\fconnected_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vconnectedAt\x124\n" +
-	"\thandshake\x18\b \x01(\v2\x16.realtime.v1.HandshakeR\thandshake\"\x9d\x02\n" +
+	"\thandshake\x18\b \x01(\v2\x16.realtime.v1.HandshakeR\thandshake\x12\x12\n" +
+	"\x04auth\x18\t \x01(\tR\x04auth\"\x90\x03\n" +
 	"\tHandshake\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12=\n" +
 	"\aheaders\x18\x03 \x03(\v2#.realtime.v1.Handshake.HeadersEntryR\aheaders\x12\x16\n" +
 	"\x06secure\x18\x04 \x01(\bR\x06secure\x12\x18\n" +
 	"\axdomain\x18\x05 \x01(\bR\axdomain\x127\n" +
-	"\tissued_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x1a:\n" +
+	"\tissued_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x127\n" +
+	"\x05query\x18\a \x03(\v2!.realtime.v1.Handshake.QueryEntryR\x05query\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a8\n" +
+	"\n" +
+	"QueryEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01BDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"
 
@@ -261,23 +289,25 @@ func file_realtime_v1_socket_proto_rawDescGZIP() []byte {
 	return file_realtime_v1_socket_proto_rawDescData
 }
 
-var file_realtime_v1_socket_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_realtime_v1_socket_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_realtime_v1_socket_proto_goTypes = []any{
 	(*Socket)(nil),                // 0: realtime.v1.Socket
 	(*Handshake)(nil),             // 1: realtime.v1.Handshake
 	nil,                           // 2: realtime.v1.Handshake.HeadersEntry
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	nil,                           // 3: realtime.v1.Handshake.QueryEntry
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_realtime_v1_socket_proto_depIdxs = []int32{
-	3, // 0: realtime.v1.Socket.connected_at:type_name -> google.protobuf.Timestamp
+	4, // 0: realtime.v1.Socket.connected_at:type_name -> google.protobuf.Timestamp
 	1, // 1: realtime.v1.Socket.handshake:type_name -> realtime.v1.Handshake
 	2, // 2: realtime.v1.Handshake.headers:type_name -> realtime.v1.Handshake.HeadersEntry
-	3, // 3: realtime.v1.Handshake.issued_at:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 3: realtime.v1.Handshake.issued_at:type_name -> google.protobuf.Timestamp
+	3, // 4: realtime.v1.Handshake.query:type_name -> realtime.v1.Handshake.QueryEntry
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_realtime_v1_socket_proto_init() }
@@ -291,7 +321,7 @@ func file_realtime_v1_socket_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realtime_v1_socket_proto_rawDesc), len(file_realtime_v1_socket_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -26,7 +26,7 @@ type GetSocketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The namespace, e.g. "/chat". Empty means "/".
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The id of the socket, 20 characters. Required.
+	// The id of the socket, 20 characters, or with the namespace as in Target.rooms. Required.
 	SocketId      string `protobuf:"bytes,2,opt,name=socket_id,json=socketId,proto3" json:"socket_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

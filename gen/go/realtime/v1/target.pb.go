@@ -30,18 +30,20 @@ const (
 // configured otherwise.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The namespace, e.g. "/chat". Empty means "/". It must be one the server is configured with.
+	// The namespace, e.g. "/chat". Empty means "/". It must be one that the server is configured with, by its name or by a
+	// pattern; one that exists only while a client is in it has nobody to select at other times.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Names of rooms, 1 to 256 bytes each; a room that nobody is in selects nobody. Every socket is implicitly in the
-	// room named by its id.
+	// room named by its id. Clients of Socket.IO 1 and 2 put the namespace before their id, as in "/chat#" and 20
+	// characters: in the namespace "/chat" that names the socket, too.
 	Rooms []string `protobuf:"bytes,2,rep,name=rooms,proto3" json:"rooms,omitempty"`
-	// Socket ids, 20 characters each; one that is not connected selects nobody.
+	// Socket ids, 20 characters each, or with the namespace as in `rooms`; one that is not connected selects nobody.
 	Sockets []string `protobuf:"bytes,3,rep,name=sockets,proto3" json:"sockets,omitempty"`
 	// Users as given by admission, 1 to 256 bytes each; one without a socket selects nobody.
 	Users []string `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"`
-	// Names of rooms whose members are left out, 1 to 256 bytes each. Empty leaves out nobody.
+	// Names of rooms whose members are left out, as in `rooms`. Empty leaves out nobody.
 	ExceptRooms []string `protobuf:"bytes,5,rep,name=except_rooms,json=exceptRooms,proto3" json:"except_rooms,omitempty"`
-	// Socket ids that are left out, 20 characters each, e.g. the sender of what is passed on. Empty leaves out nobody.
+	// Socket ids that are left out, as in `sockets`, e.g. the sender of what is passed on. Empty leaves out nobody.
 	ExceptSockets []string `protobuf:"bytes,6,rep,name=except_sockets,json=exceptSockets,proto3" json:"except_sockets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,0 +1,102 @@
+package transport
+
+import (
+	"github.com/gobwas/ws"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+)
+
+// wireForm is how packets are laid out on a wire. Each form of a Prepared is
+// made once and shared by all sessions that have it.
+type wireForm uint8
+
+// The forms.
+const (
+	formFrames         wireForm = iota // WebSocket, revision 4: a frame for each packet
+	formFramesBase64                   // the same for a client without binary frames (b64)
+	formFramesDeflate                  // the same with permessage-deflate
+	formFrames3                        // WebSocket, revision 3: binary frames begin with the type
+	formFrames3Base64                  // the same for a client without binary frames
+	formFrames3Deflate                 // the same with permessage-deflate
+	formStream                         // WebTransport, revision 4
+	formPayload                        // polling, revision 4: separated packets, binary in base64
+	formPayload3                       // polling, revision 3: text with lengths, binary in base64
+	formPayload3Binary                 // polling, revision 3: bytes with lengths
+	formCount          = iota
+)
+
+// layout is a form with what else decides about the bytes.
+type layout struct {
+	form      wireForm
+	threshold int // bytes from which on a frame is deflated
+}
+
+// framesForm is the form of a WebSocket.
+func framesForm(rev engineio.Revision, base64, deflate bool) wireForm {
+	form := formFrames
+	if rev == engineio.Revision3 {
+		form = formFrames3
+	}
+	switch {
+	case base64: // few and old: not worth compressing
+		return form + (formFramesBase64 - formFrames)
+	case deflate:
+		return form + (formFramesDeflate - formFrames)
+	}
+	return form
+}
+
+// append appends p's packets.
+func (l layout) append(dst []byte, p *Prepared) []byte {
+	p.each(func(packet engineio.Packet) {
+		switch l.form {
+		case formPayload:
+			dst = engineio.AppendPayload(dst, packet)
+		case formPayload3:
+			dst = engineio.AppendPayload3(dst, packet)
+		case formPayload3Binary:
+			dst = engineio.AppendBinaryPayload3(dst, packet)
+		case formStream:
+			dst = appendStreamPacket(dst, packet)
+		default:
+			dst = l.appendFrame(dst, packet, p.plain)
+		}
+	})
+	return dst
+}
+
+// appendStreamPacket appends a packet as WebTransport has it (PROTOCOL 1.10).
+func appendStreamPacket(dst []byte, packet engineio.Packet) []byte {
+	if packet.Binary {
+		dst = engineio.AppendStreamHeader(dst, true, len(packet.Data))
+		return append(dst, packet.Data...)
+	}
+	dst = engineio.AppendStreamHeader(dst, false, len(packet.Data)+1)
+	return engineio.AppendText(dst, packet)
+}
+
+// appendFrame appends a packet as one WebSocket frame.
+func (l layout) appendFrame(dst []byte, packet engineio.Packet, plain bool) []byte {
+	op, payload := ws.OpText, packet.Data
+	switch l.form {
+	case formFramesBase64:
+		payload = engineio.AppendText(nil, packet)
+	case formFrames3Base64:
+		payload = engineio.AppendText3(nil, packet)
+	default:
+		if packet.Binary {
+			op = ws.OpBinary
+		} else {
+			payload = engineio.AppendText(nil, packet)
+		}
+		if packet.Binary && l.form >= formFrames3 {
+			payload = engineio.AppendBinary3(nil, packet)
+		}
+	}
+	if l.deflates() && !plain && len(payload) >= l.threshold {
+		return appendDeflatedFrame(dst, op, payload)
+	}
+	return appendFrame(dst, op, payload)
+}
+
+func (l layout) deflates() bool { return l.form == formFramesDeflate || l.form == formFrames3Deflate }
