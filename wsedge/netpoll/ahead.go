@@ -6,9 +6,21 @@ import (
 	"net"
 )
 
-// ahead is what was read from a connection before it was handed on: the first
-// bytes of its next owner. Only that owner's reads touch it.
-type ahead struct{ b []byte }
+// ahead is what is known of a connection before it is handed on: bytes that were
+// read, the first of its next owner, whose reads alone touch them, and whom a
+// PROXY header named as its peer, nil if none did.
+type ahead struct {
+	b      []byte
+	remote net.Addr
+}
+
+// remoteOr returns the named peer, otherwise the one that the connection has.
+func (a *ahead) remoteOr(c net.Conn) net.Addr {
+	if a.remote != nil {
+		return a.remote
+	}
+	return c.RemoteAddr()
+}
 
 // take moves what fits into p. The last byte taken frees the buffer.
 func (a *ahead) take(p []byte) int {
@@ -23,7 +35,7 @@ func (a *ahead) take(p []byte) int {
 func (a *ahead) unread() []byte { return a.b }
 
 // The three types below are one connection each that begins with the bytes of
-// ahead. What they embed decides what else they can do: net/http finds ReadFrom
+// ahead and has its peer. What they embed decides what else they can do: net/http finds ReadFrom
 // (sendfile) and CloseWrite of a *net.TCPConn, and ConnectionState of a
 // *tls.Conn, without which Request.TLS would be nil.
 type (
@@ -48,8 +60,14 @@ func rewind(c net.Conn, b []byte) net.Conn {
 	if len(b) == 0 {
 		return c
 	}
-	a := ahead{append([]byte(nil), b...)}
+	a := ahead{b: append([]byte(nil), b...)}
 	switch c := c.(type) {
+	case *tcpAhead: // of named
+		c.b = a.b
+		return c
+	case *connAhead:
+		c.b = a.b
+		return c
 	case *net.TCPConn:
 		return &tcpAhead{c, a}
 	case *tls.Conn:
@@ -59,7 +77,15 @@ func rewind(c net.Conn, b []byte) net.Conn {
 	}
 }
 
-// unwrap undoes rewind: the connection itself, and the bytes that are next,
+// named returns c with another peer.
+func named(c net.Conn, remote net.Addr) net.Conn {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return &tcpAhead{tcp, ahead{remote: remote}}
+	}
+	return &connAhead{c, ahead{remote: remote}}
+}
+
+// unwrap undoes rewind and named: the connection itself, and the bytes that are next,
 // given those that were read from c and not used.
 func unwrap(c net.Conn, early []byte) (net.Conn, []byte) {
 	var rest []byte
@@ -76,6 +102,9 @@ func unwrap(c net.Conn, early []byte) (net.Conn, []byte) {
 	}
 	return c, early
 }
+
+// RemoteAddr implements net.Conn.
+func (c *tcpAhead) RemoteAddr() net.Addr { return c.remoteOr(c.TCPConn) }
 
 // Read implements net.Conn.
 func (c *tcpAhead) Read(p []byte) (int, error) {
@@ -104,6 +133,9 @@ func (c *tlsAhead) Read(p []byte) (int, error) {
 	}
 	return c.Conn.Read(p)
 }
+
+// RemoteAddr implements net.Conn.
+func (c *connAhead) RemoteAddr() net.Addr { return c.remoteOr(c.Conn) }
 
 // Read implements net.Conn.
 func (c *connAhead) Read(p []byte) (int, error) {

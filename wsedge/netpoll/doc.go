@@ -4,8 +4,9 @@
 //
 // # Parts
 //
-// A [Door] accepts, reads heads and hands each connection to its Fast function
-// or to net/http. An [Engine] drives connections from then on: it reads and
+// A [Door] accepts, learns from a PROXY header whose a connection is where one is
+// due, does the TLS handshake, reads heads, and hands each connection to its Fast
+// function or to net/http. An [Engine] drives connections from then on: it reads and
 // calls a [Handler]; whoever holds the [Conn] writes, at once and from any
 // goroutine. There are two engines behind the one interface:
 //

@@ -1,10 +1,12 @@
 package netpoll
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,8 +29,8 @@ const (
 // Set the fields before the first call of a method and do not copy a Door
 // after it. The zero value of a field is its documented default.
 type Door struct {
-	// HeadTimeout is the time from the accept to the end of the head, a TLS
-	// handshake included; a connection that takes longer, or sends nothing, is
+	// HeadTimeout is the time from the accept to the end of the head, a PROXY
+	// header and a TLS handshake included; a connection that takes longer, or sends nothing, is
 	// closed without an answer. The deadline is cleared before the connection is
 	// handed on. 0 means 10 s.
 	HeadTimeout time.Duration
@@ -42,6 +44,31 @@ type Door struct {
 	MaxPending int
 	// Logger hears about failures to accept and panics of Fast. Nil means slog.Default().
 	Logger *slog.Logger
+	// TLS makes every connection one of TLS, with that configuration; for HTTP/2
+	// it names "h2" in NextProtos. Nil means that connections are what the
+	// listener makes them, which may be TLS as well, but not together with
+	// ProxyProtocol, as the PROXY header precedes TLS.
+	TLS *tls.Config
+	// ProxyProtocol names the peers that begin each connection with a PROXY
+	// header, of version 1 or 2, IPv4 prefixes as such. From them it is required:
+	// the protocol forbids to guess whether one is there, since a client behind
+	// the proxy could send its own. From all others it is not believed: their
+	// connections begin with TLS or the head. The address that the header names
+	// is the RemoteAddr of the connection from then on; where it names none (the
+	// proxy's own health check, an unknown source) the peer's stays. A broken or
+	// late header, or one above 4 KiB, closes the connection. Empty: no one does.
+	ProxyProtocol []netip.Prefix
+	// Enter is asked for each connection, once, as soon as it is known whose it
+	// is: at the accept, or after the PROXY header. addr is its IP address, IPv4 as
+	// such, without a zone; the zero Addr if it has none. False closes the
+	// connection, without an answer. It must not block, and may be called from
+	// several goroutines. Nil: all may enter.
+	Enter func(addr netip.Addr) bool
+	// Leave follows each Enter that said true, once, when the connection was
+	// closed or taken over by Fast, which has returned then. It does not follow
+	// for a connection that HTTP has accepted: whoever serves HTTP sees its end.
+	// It is set if Enter is.
+	Leave func(addr netip.Addr)
 	// Prefixes are how requests begin whose head is worth reading to its end,
 	// such as "GET /socket.io/". Everything else is handed to HTTP as soon as
 	// it differs. None: everything is handed on unread.
@@ -52,9 +79,10 @@ type Door struct {
 	// head must not be changed, early may be if the answer is true.
 	//
 	// True: Fast has taken c over, or has closed it. False: it has neither
-	// read, written nor closed c, which goes to HTTP. c is a *net.TCPConn or
-	// *tls.Conn where the listener's connections are; its deadlines are clear.
-	// A panic is logged and closes c.
+	// read, written nor closed c, which goes to HTTP. c is a *tls.Conn if it
+	// speaks TLS, and otherwise the listener's, or a wrapper with the address of a
+	// PROXY header that Engine.Attach undoes; its deadlines are clear. A panic is
+	// logged and closes c.
 	Fast func(c net.Conn, head, early []byte) bool
 
 	once  sync.Once // sets the following
@@ -63,7 +91,7 @@ type Door struct {
 	web   *handover
 
 	visits sync.WaitGroup // one for each goroutine
-	counts struct{ accepted, fast, http, evicted, failed atomic.Uint64 }
+	counts struct{ accepted, fast, http, evicted, failed, proxy, refused atomic.Uint64 }
 
 	mu        sync.Mutex // guards the following; no other lock is taken under it
 	closed    bool
@@ -77,7 +105,9 @@ type DoorStats struct {
 	Fast     uint64 // taken over by Fast
 	HTTP     uint64 // handed to HTTP
 	Evicted  uint64 // closed as the oldest, because MaxPending were in their head
-	Failed   uint64 // closed as their head or TLS handshake did not come whole and in time
+	Failed   uint64 // closed as their head, TLS handshake or PROXY header did not come whole and in time
+	Proxy    uint64 // those of Failed whose PROXY header it was
+	Refused  uint64 // closed because Enter said no
 	Pending  int    // in their head now
 }
 
@@ -113,7 +143,9 @@ func (d *Door) HTTP() net.Listener {
 // Serve accepts from l until Close, which makes it return net.ErrClosed, or
 // until l fails for good. l is closed in any case. While the process has no
 // descriptors or memory left it backs off, from 5 ms up to 1 s, and closes the
-// oldest connection whose head is being read. Serve may be called for several
+// oldest connection whose head is being read. A listener that makes its
+// connections TLS where the Door does so too, or expects PROXY headers, is a
+// mistake that ends Serve with an error. Serve may be called for several
 // listeners.
 func (d *Door) Serve(l net.Listener) error {
 	d.init()
@@ -126,6 +158,9 @@ func (d *Door) Serve(l net.Listener) error {
 	for {
 		c, err := l.Accept()
 		switch {
+		case err == nil && d.twice(c):
+			_ = c.Close()
+			return errTLSTwice
 		case err == nil:
 			delay = 0
 			d.admit(c)
@@ -140,6 +175,14 @@ func (d *Door) Serve(l net.Listener) error {
 			d.pause(delay)
 		}
 	}
+}
+
+var errTLSTwice = errors.New("netpoll: TLS belongs to Door.TLS, not to the listener, if that or Door.ProxyProtocol is set")
+
+// twice says whether the listener has made c TLS though it must not.
+func (d *Door) twice(c net.Conn) bool {
+	_, made := c.(*tls.Conn)
+	return made && (d.TLS != nil || len(d.ProxyProtocol) > 0)
 }
 
 // passing says whether an accept is worth another try.
@@ -197,7 +240,8 @@ func (d *Door) Stats() DoorStats {
 	d.mu.Unlock()
 	return DoorStats{
 		Accepted: d.counts.accepted.Load(), Fast: d.counts.fast.Load(), HTTP: d.counts.http.Load(),
-		Evicted: d.counts.evicted.Load(), Failed: d.counts.failed.Load(), Pending: pending,
+		Evicted: d.counts.evicted.Load(), Failed: d.counts.failed.Load(),
+		Proxy: d.counts.proxy.Load(), Refused: d.counts.refused.Load(), Pending: pending,
 	}
 }
 

@@ -148,7 +148,9 @@ func (o *outbox) flush() {
 func echo(h *hooks) *outbox {
 	o := &outbox{full: make(chan struct{}, 1)}
 	h.read = func(p []byte) {
+		o.mu.Lock()
 		o.conn = h.conn
+		o.mu.Unlock()
 		o.write(p)
 	}
 	h.writable = o.drain

@@ -3,7 +3,9 @@ package netpoll
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -11,7 +13,13 @@ import (
 
 // visit is a connection between its accept and its being handed on.
 type visit struct {
-	conn net.Conn
+	// Fixed at construction.
+	conn  net.Conn
+	proxy bool // it begins with a PROXY header
+
+	// Owned by the accepting goroutine, then by the visit's.
+	addr    netip.Addr // whose it is
+	entered bool       // Enter has said true, Leave is owed
 
 	// Guarded by Door.mu.
 	older, newer *visit
@@ -68,13 +76,19 @@ func (q *queue) pop() *visit {
 
 // admit starts the goroutine that reads c's head.
 func (d *Door) admit(c net.Conn) {
-	v := &visit{conn: c}
+	v := &visit{conn: c, addr: addressOf(c.RemoteAddr())}
+	v.proxy = within(d.ProxyProtocol, v.addr)
 	by := time.Now().Add(d.HeadTimeout)
 	d.counts.accepted.Add(1)
+	if !v.proxy && !d.enter(v) {
+		_ = c.Close()
+		return
+	}
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
 		_ = c.Close()
+		d.quit(v)
 		return
 	}
 	full := d.pending.len >= d.MaxPending
@@ -85,6 +99,25 @@ func (d *Door) admit(c net.Conn) {
 		d.evict()
 	}
 	go d.receive(v, by)
+}
+
+// enter asks whether v may stay.
+func (d *Door) enter(v *visit) bool {
+	if d.Enter == nil {
+		return true
+	}
+	if v.entered = d.Enter(v.addr); !v.entered {
+		d.counts.refused.Add(1)
+	}
+	return v.entered
+}
+
+// quit pays the Leave that is owed for v.
+func (d *Door) quit(v *visit) {
+	if v.entered {
+		v.entered = false
+		d.Leave(v.addr)
+	}
 }
 
 // evict closes the oldest connection whose head is being read.
@@ -109,42 +142,77 @@ func (d *Door) leave(v *visit) bool {
 // receive is the goroutine of a visit. by is when its head must be complete.
 func (d *Door) receive(v *visit, by time.Time) {
 	defer d.visits.Done()
+	defer d.quit(v)
 	buf := d.heads.Get().(*buffer)
 	defer d.heads.Put(buf)
 	_ = v.conn.SetDeadline(by)
-	n, end, err := d.readVisit(v.conn, buf.b, by)
+	c, n, end, err := d.readVisit(v, buf.b, by)
 	if !d.leave(v) {
 		return
 	}
 	if err != nil {
-		d.counts.failed.Add(1)
+		d.failed(err)
 		_ = v.conn.Close()
 		return
 	}
 	_ = v.conn.SetDeadline(time.Time{})
-	if end > 0 && d.fast(v.conn, buf.b[:end], buf.b[end:n]) {
+	if end > 0 && d.fast(c, buf.b[:end], buf.b[end:n]) {
 		d.counts.fast.Add(1)
 		return
 	}
-	if d.web.offer(rewind(v.conn, buf.b[:n])) {
+	if d.web.offer(rewind(c, buf.b[:n])) {
+		v.entered = false
 		d.counts.http.Add(1)
 	}
 }
 
-// readVisit is readHead, for TLS after the handshake. A connection that is to
-// speak HTTP/2 is left unread.
-func (d *Door) readVisit(c net.Conn, buf []byte, by time.Time) (n, end int, err error) {
+// failed counts a connection that ended with err; enter has counted the refused.
+func (d *Door) failed(err error) {
+	if errors.Is(err, errRefused) {
+		return
+	}
+	d.counts.failed.Add(1)
+	if errors.Is(err, errProxy) {
+		d.counts.proxy.Add(1)
+	}
+}
+
+// errRefused says that Enter did not want the connection; it is counted.
+var errRefused = errors.New("netpoll: connection refused by Enter")
+
+// readVisit is readHead, after the PROXY header and the TLS handshake where
+// there are such. c is the connection to hand on. One that is to speak HTTP/2
+// is left unread.
+func (d *Door) readVisit(v *visit, buf []byte, by time.Time) (c net.Conn, n, end int, err error) {
+	c = v.conn
+	if v.proxy {
+		source, err := readProxy(c)
+		if err != nil {
+			return c, 0, 0, errors.Join(errProxy, err)
+		}
+		if source.IsValid() {
+			v.addr = source.Addr()
+			c = named(c, net.TCPAddrFromAddrPort(source))
+		}
+		if !d.enter(v) {
+			return c, 0, 0, errRefused
+		}
+	}
+	if d.TLS != nil {
+		c = tls.Server(c, d.TLS)
+	}
 	if tc, ok := c.(*tls.Conn); ok {
 		ctx, cancel := context.WithDeadline(context.Background(), by)
 		defer cancel()
 		if err := tc.HandshakeContext(ctx); err != nil {
-			return 0, 0, err
+			return c, 0, 0, err
 		}
 		if p := tc.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
-			return 0, 0, nil
+			return c, 0, 0, nil
 		}
 	}
-	return readHead(c, buf, d.Prefixes)
+	n, end, err = readHead(c, buf, d.Prefixes)
+	return c, n, end, err
 }
 
 // fast calls Fast and survives its panic.

@@ -26,8 +26,23 @@
 //
 // Session.mu guards a session's state, queue and wire. It is a leaf, apart from
 // what netpoll locks itself: no Handler, and nothing else of ours, is called
-// under it. A sessionTable's locks are leaves as well. No two Session.mu are
-// ever held together.
+// under it. The locks of a sessionTable, of limits and of idlers are leaves as
+// well. No two Session.mu are ever held together.
+//
+// # Bounds
+//
+// What costs memory before anybody is known is bounded in time and number:
+//
+//   - a head, with the PROXY header and TLS handshake before it:
+//     Config.HeadTimeout; MaxPendingHeads, the oldest gives way;
+//   - a connection that net/http holds without a request: HeadTimeout for its
+//     head, idleTimeout between two; MaxIdleConnections, the longest idle one
+//     gives way;
+//   - a body: BodyTimeout; Settings.MaxPayload, MaxBodies for all of them;
+//   - an answer: answerTimeout for a client that does not read it;
+//   - what one address has and asks for: MaxConnectionsPerAddress,
+//     MaxSessionsPerAddress, HandshakesPerSecond (limit.go), where the address is
+//     whom proxies speak for (address.go).
 //
 // # Goroutines
 //

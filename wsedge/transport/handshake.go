@@ -12,19 +12,23 @@ import (
 // Handshake is what a client said in the first request of its session. It is
 // frozen then: an upgrade does not change it (PROTOCOL 4.2).
 type Handshake struct {
-	// Address is the peer's IP address, without the port.
+	// Address is the client's IP address, without the port: the peer's, or whom
+	// Config.ProxyProtocol and Config.TrustedProxies let speak for itself.
 	Address string
 	// URL is the request target as it came: path and raw query.
 	URL string
 	// Headers holds the headers that Config.KeepHeaders names and the request
 	// had, in the order of KeepHeaders; several values are joined by ", ".
 	Headers []Header
-	// Secure tells that the request came over TLS.
+	// Secure tells that the request came over TLS, to the server or to one of
+	// Config.TrustedProxies.
 	Secure bool
 	// CrossDomain tells that the request had an Origin header.
 	CrossDomain bool
 	// Issued is when the session began, to the millisecond.
 	Issued time.Time
+
+	counted bool // limits.begin has taken a place for the session
 }
 
 // Header is one request header; the name is in lower case.
@@ -39,6 +43,7 @@ func (h *Handshake) Query() string {
 const (
 	flagSecure = 1 << iota
 	flagCrossDomain
+	flagCounted
 )
 
 // encodedHandshake is a Handshake in one allocation, as it is kept for the life
@@ -58,6 +63,9 @@ func (h *Handshake) encode() encodedHandshake {
 	}
 	if h.CrossDomain {
 		flags |= flagCrossDomain
+	}
+	if h.counted {
+		flags |= flagCounted
 	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(h.Issued.UnixMilli()))
@@ -114,6 +122,9 @@ func (s *Server) handshakeOf(r *http.Request) *Handshake {
 		Secure:      r.TLS != nil,
 		CrossDomain: r.Header.Get("Origin") != "",
 		Issued:      time.Now(),
+	}
+	if len(s.proxies) > 0 {
+		s.proxies.see(h, r.Header.Values)
 	}
 	for _, name := range s.cfg.KeepHeaders {
 		values := r.Header[textproto.CanonicalMIMEHeaderKey(name)]

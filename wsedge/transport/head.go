@@ -170,26 +170,11 @@ func (h *head) handshake(keep []string, remote string) *Handshake {
 		Issued:      time.Now(),
 	}
 	for _, name := range keep {
-		if value, found := h.values(name); found {
-			out.Headers = append(out.Headers, Header{Name: name, Value: value})
+		if values := h.values(name); len(values) > 0 {
+			out.Headers = append(out.Headers, Header{Name: name, Value: strings.Join(values, joint(name))})
 		}
 	}
 	return out
-}
-
-// values returns the values of a header, joined if there are several. name is
-// in lower case.
-func (h *head) values(name string) (joined string, found bool) {
-	for _, line := range h.lines {
-		switch {
-		case !fold(line.name, name):
-		case found:
-			joined += joint(name) + string(line.value)
-		default:
-			joined, found = string(line.value), true
-		}
-	}
-	return joined, found
 }
 
 // params is what the query of an Engine.IO request says.

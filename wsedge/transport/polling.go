@@ -86,7 +86,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *enginei
 // openPolling starts a polling session; the answer is its open packet and what
 // the application sent at once.
 func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, p *params) {
-	session := s.newSession(engineio.Polling, s.handshakeOf(r), p.revision(), nil)
+	h := s.handshakeOf(r)
+	if e := s.limits.begin(h); e != nil {
+		s.refuseExcess(w, e, false)
+		return
+	}
+	session := s.newSession(engineio.Polling, h, p.revision(), nil)
 	timer := s.engine.Timer((*pollTimer)(session))
 	session.mu.Lock()
 	session.conn = timer
@@ -249,6 +254,12 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
+	case errors.Is(err, errBodies):
+		s.stats.LimitedBodies.Add(1)
+		session.postDone()
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	case err != nil:
 		session.postAborted()
 		w.WriteHeader(http.StatusBadRequest)
@@ -300,11 +311,12 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		// closes on unread bytes, and a reset overtakes the 413.
 		limit = 0
 	}
+	// The buffer grows with what has come, twofold at most: a Content-Length alone
+	// costs nothing.
 	var b bytes.Buffer
-	if limit > 0 && r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength))
-	}
-	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+	body := s.bodies.meter(http.MaxBytesReader(w, r.Body, limit), s.cfg.MaxBodies)
+	defer body.release()
+	if _, err := b.ReadFrom(body); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

@@ -3,12 +3,10 @@ package transport
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -20,7 +18,6 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
-	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
 
 // echo is an application that sends back what it gets.
@@ -38,35 +35,16 @@ func (echo) Opened()                       {}
 func (echo) Alarm()                        {}
 func (echo) Closed(engineio.Reason, Cause) {}
 
-// serving returns the address of a server on the loopback whose application is echo.
-func serving(t *testing.T, deflate DeflateConfig) (*Server, string) {
+// echoing returns the address of a server on the loopback whose application is echo.
+func echoing(t *testing.T, deflate DeflateConfig) (*Server, string) {
 	t.Helper()
 	settings := engineio.DefaultSettings()
 	settings.MaxPayload = limit
-	srv, err := NewServer(Config{
+	return serving(t, os.Getenv("REALTIME_TEST_ENGINE"), Config{
 		OnSession: func(s *Session) Handler { return echo{s} },
 		Settings:  settings,
 		Deflate:   deflate,
-		Engine:    netpoll.Config{Kind: os.Getenv("REALTIME_TEST_ENGINE")},
-		Logger:    slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := errors.Join(srv.Shutdown(ctx), <-served); err != nil {
-			t.Error(err)
-		}
-	})
-	return srv, l.Addr().String()
 }
 
 // rawClient is a WebSocket client that can say whatever it wants.
@@ -184,7 +162,7 @@ func closeCodeOf(c streamCase) ws.StatusCode {
 
 // overLoopback runs the cases that make sense for an Engine.IO client: what is no text of Engine.IO is its own matter.
 func overLoopback(t *testing.T, cases []streamCase, deflate DeflateConfig, headers string) {
-	srv, address := serving(t, deflate)
+	srv, address := echoing(t, deflate)
 	bystander := dialRaw(t, address, headers)
 	for _, c := range cases {
 		if slices.ContainsFunc(c.want, func(w string) bool { return strings.HasPrefix(w, "message false") }) {
@@ -221,7 +199,7 @@ func TestRFC6455Server(t *testing.T) { overLoopback(t, rfc6455Cases, DeflateConf
 // A client that sends far more than it may hears why, can send it to its end, and sees the connection end in order: a
 // reset would take the close frame with it.
 func TestRefusedMessageIsReadToItsEnd(t *testing.T) {
-	_, address := serving(t, DeflateConfig{})
+	_, address := echoing(t, DeflateConfig{})
 	client := dialRaw(t, address, "")
 	wrote := make(chan error, 1)
 	go func() {

@@ -20,7 +20,7 @@ func TestRFC7692Server(t *testing.T) {
 // What is offered is answered the same on both ways in, and never refuses the handshake (PROTOCOL 1.5).
 func TestRFC7692Handshake(t *testing.T) {
 	const slow = "Content-Length: 0\r\n" // not clean enough for the fast way in
-	_, address := serving(t, DeflateConfig{Enabled: true})
+	_, address := echoing(t, DeflateConfig{Enabled: true})
 	for _, c := range negotiations {
 		if strings.ContainsFunc(c.offers, func(r rune) bool { return r == 0 || r == utf8.RuneError }) {
 			continue // no header may have it: HTTP's matter
@@ -67,7 +67,7 @@ func checkCompresses(t *testing.T, client *rawClient, agreed bool) {
 
 // PROTOCOL 1.5: only messages from the threshold on are compressed, binary ones too, and none where nothing was agreed.
 func TestDeflateThreshold(t *testing.T) {
-	_, address := serving(t, DeflateConfig{Enabled: true, Threshold: 100})
+	_, address := echoing(t, DeflateConfig{Enabled: true, Threshold: 100})
 	for name, c := range map[string]struct {
 		bits       byte
 		length     int
@@ -100,7 +100,7 @@ func TestDeflateThreshold(t *testing.T) {
 
 // Off is the default: an offer is passed over, and RSV1 is a violation.
 func TestDeflateIsOffByDefault(t *testing.T) {
-	_, address := serving(t, DeflateConfig{})
+	_, address := echoing(t, DeflateConfig{})
 	client := dialRaw(t, address, offer)
 	if got, ok := client.answer["Sec-Websocket-Extensions"]; ok {
 		t.Errorf("%q", got)

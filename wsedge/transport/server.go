@@ -2,12 +2,14 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +59,43 @@ type Config struct {
 	// MaxPendingHeads bounds the connections whose head is being read. 0 means
 	// netpoll's default.
 	MaxPendingHeads int
+	// MaxIdleConnections bounds the connections that net/http holds without a
+	// request under way: kept alive between two, or slow in sending their first
+	// head. One more closes the one that has been idle for longest. 0 means 16384.
+	MaxIdleConnections int
+	// MaxBodies bounds in bytes what is held of all request bodies that are being
+	// received; the one that goes beyond is answered 503, and its session stays.
+	// 0 means 256 MiB.
+	MaxBodies int64
+	// TLS makes the connections of Serve's listener TLS connections; NextProtos
+	// names "h2" if HTTP/2 is wanted. Nil means that they are what the listener
+	// makes them, which must be plain TCP if ProxyProtocol is set.
+	TLS *tls.Config
+	// ProxyProtocol names the peers, such as layer 4 load balancers, whose
+	// connections begin with a PROXY header of version 1 or 2. It is required from
+	// them and not believed from others; the address in it takes the place of the
+	// peer's in all that follows. Empty means that none is expected.
+	ProxyProtocol []netip.Prefix
+	// TrustedProxies names the peers, such as layer 7 proxies, that are believed
+	// what X-Forwarded-For and X-Forwarded-Proto say: the client's address is the
+	// rightmost one that is not one of theirs. It is what a Handshake and the
+	// limits per address go by. Empty means that the headers are not read.
+	TrustedProxies []netip.Prefix
+	// MaxSessionsPerAddress bounds the live sessions of one client address (of one
+	// /64 with IPv6). A handshake beyond it is answered 429. 0 means no bound.
+	MaxSessionsPerAddress int
+	// MaxConnectionsPerAddress bounds the connections of one address that carry no
+	// WebSocket: those whose head is being read and those that net/http holds, be
+	// they idle or a poll. One more is closed at once, as nothing can be answered
+	// before a head. TrustedProxies are exempt. It binds what comes by Serve. A
+	// browser has up to six. 0 means no bound.
+	MaxConnectionsPerAddress int
+	// HandshakesPerSecond is how many sessions one client address may begin in a
+	// second in the long run, and HandshakeBurst how many at once. A handshake
+	// beyond it is answered 429. 0 means no bound, and a burst of 10 s' worth.
+	// A rate below one in an hour counts as that.
+	HandshakesPerSecond float64
+	HandshakeBurst      int
 	// Files serves a file under Path (such as a client bundle) and reports
 	// whether it did. Nil means that there are none.
 	Files func(http.ResponseWriter, *http.Request) bool
@@ -84,6 +123,9 @@ const (
 	// answerTimeout is how long a client may take to read an answer. Without
 	// it those who never do would keep the answer and its goroutine for ever.
 	answerTimeout = 30 * time.Second
+
+	defaultMaxIdle         = 16 << 10
+	defaultMaxBodies int64 = 256 << 20
 )
 
 func (c *Config) setDefaults() error {
@@ -110,11 +152,13 @@ func (c *Config) setDefaults() error {
 	c.MaxOutbox = orDefault(c.MaxOutbox, defaultMaxOutbox)
 	c.HeadTimeout = orDefault(c.HeadTimeout, defaultHeadTimeout)
 	c.BodyTimeout = orDefault(c.BodyTimeout, defaultBodyTimeout)
+	c.MaxIdleConnections = orDefault(c.MaxIdleConnections, defaultMaxIdle)
+	c.MaxBodies = orDefault(c.MaxBodies, defaultMaxBodies)
 	c.Engine.Logger = c.Logger
 	return c.Deflate.setDefaults()
 }
 
-func orDefault[T int | time.Duration](v, otherwise T) T {
+func orDefault[T int | int64 | time.Duration](v, otherwise T) T {
 	if v == 0 {
 		return otherwise
 	}
@@ -129,10 +173,14 @@ type Server struct {
 	engine  netpoll.Engine
 	door    *netpoll.Door
 	http    *http.Server
+	proxies proxies      // Config.TrustedProxies
+	limits  *limits      // nil: none per address
 	origins *originList  // nil: all are allowed
 	handler http.Handler // of Engine.IO's requests
 	deflate *deflater    // nil when permessage-deflate is off
 
+	idle     idlers
+	bodies   bodies
 	sessions sessionTable
 	stats    Stats
 	panics   atomic.Uint64 // of handlers in a POST; the engine counts the others
@@ -146,11 +194,20 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
+	trusted, err := newProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	heralds, err := newProxies(cfg.ProxyProtocol)
+	if err != nil {
+		return nil, err
+	}
 	engine, err := netpoll.New(cfg.Engine)
 	if err != nil {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
-	s := &Server{cfg: cfg, engine: engine}
+	s := &Server{cfg: cfg, engine: engine, proxies: trusted, idle: idlers{max: cfg.MaxIdleConnections}}
+	s.limits = newLimits(&s.cfg, trusted, &s.stats)
 	s.origins, _ = newOriginList(cfg.HTTP.AllowedOrigins) // setDefaults has seen it
 	s.handler = s.engineHandler()
 	if cfg.Deflate.Enabled {
@@ -162,6 +219,7 @@ func NewServer(cfg Config) (*Server, error) {
 		WriteTimeout:      cfg.BodyTimeout + answerTimeout, // from the end of the head
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHTTPHead,
+		ConnState:         s.connState,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	s.door = &netpoll.Door{
@@ -171,6 +229,11 @@ func NewServer(cfg Config) (*Server, error) {
 		Prefixes:    [][]byte{[]byte("GET " + cfg.Path)},
 		Fast:        s.upgradeHead,
 		Logger:      cfg.Logger,
+
+		TLS:           cfg.TLS,
+		ProxyProtocol: heralds,
+		Enter:         s.limits.enter,
+		Leave:         s.limits.leave,
 	}
 	return s, nil
 }
@@ -294,6 +357,7 @@ func (s *Server) newSession(t engineio.Transport, h *Handshake, rev engineio.Rev
 	}
 	s.stats.Opened[t].Add(1)
 	session.machine.Open(&s.cfg.Settings, t, rev, session.now(), s.firstPing())
+	defer s.limits.unborn(session)
 	session.app = s.cfg.OnSession(session)
 	s.sessions.add(session)
 	session.app.Opened()

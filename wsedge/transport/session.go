@@ -157,6 +157,7 @@ func (s *Session) unlock() {
 	s.mu.Unlock()
 	if forget {
 		s.srv.sessions.remove(s.id)
+		s.srv.limits.end(s.handshake)
 	}
 	if tell {
 		s.srv.stats.closed(reason)

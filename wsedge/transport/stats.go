@@ -50,6 +50,13 @@ type Stats struct {
 	Received        atomic.Uint64 // messages from clients
 	Overflows       atomic.Uint64 // sessions closed because their queue was full
 	VolatileDropped atomic.Uint64 // volatile messages that found their client not writable
+	// Handshakes refused as their address has Config.MaxSessionsPerAddress sessions,
+	// or begins them faster than Config.HandshakesPerSecond. Connections refused for
+	// Config.MaxConnectionsPerAddress are Refused of Door.
+	LimitedSessions   atomic.Uint64
+	LimitedHandshakes atomic.Uint64
+	IdleEvicted       atomic.Uint64 // connections closed as the longest idle of Config.MaxIdleConnections
+	LimitedBodies     atomic.Uint64 // request bodies refused for Config.MaxBodies
 	// Opened counts sessions by the engineio.Transport that they began with.
 	Opened [engineio.WebTransport + 1]atomic.Uint64
 	// ClosedBy counts ended sessions by engineio.Reason.
@@ -59,6 +66,9 @@ type Stats struct {
 	// RefusedFor counts the same requests by RefusalContext.
 	RefusedFor [refusalContexts]atomic.Uint64
 }
+
+// Idle counts the connections that net/http holds without a request under way.
+func (s *Server) Idle() int { return s.idle.len() }
 
 // Door returns what became of the connections that were accepted.
 func (s *Server) Door() netpoll.DoorStats { return s.door.Stats() }

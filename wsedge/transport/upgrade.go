@@ -43,7 +43,7 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	} else if p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
 		return false
 	}
-	offers, _ := h.values("sec-websocket-extensions")
+	offers := strings.Join(h.values("sec-websocket-extensions"), ", ")
 	answer, deflate, ok := s.switchProtocols(raw, s.deflateOffers(&p, offers))
 	if !ok {
 		return false
@@ -53,6 +53,12 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	} else {
 		handshake := h.handshake(s.cfg.KeepHeaders, c.RemoteAddr().String())
 		_, handshake.Secure = c.(*tls.Conn)
+		if len(s.proxies) > 0 {
+			s.proxies.see(handshake, h.values)
+		}
+		if s.limits.begin(handshake) != nil {
+			return false
+		}
 		s.acceptSession(c, answer, early, handshake, &p, deflate)
 	}
 	return true
@@ -81,10 +87,17 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := s.handshakeOf(r)
+	if session == nil && p.transport == engineio.WebSocket.String() {
+		if e := s.limits.begin(h); e != nil {
+			s.refuseExcess(w, e, true)
+			return
+		}
+	}
 	s.hookHeaders(w.Header(), r, session == nil)
 	answer = addHeaders(answer, w.Header())
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		s.limits.end(h.encode())
 		s.refuseUpgrade(w, r, engineio.ErrBadRequest)
 		return
 	}
