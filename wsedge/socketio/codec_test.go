@@ -27,6 +27,27 @@ var codec = []struct {
 		Packet{Type: Connect, Namespace: []byte("/chat"), Data: []byte(`{"sid":"abcdefghijklmnopqrst"}`)},
 		func() []byte { return AppendConnect(nil, "/chat", "abcdefghijklmnopqrst", "") },
 	},
+	{ // with recovery (PROTOCOL 5)
+		`0/chat,{"sid":"abcdefghijklmnopqrst","pid":"tsrqponmlkjihgfedcba"}`,
+		Packet{
+			Type: Connect, Namespace: []byte("/chat"), Data: []byte(`{"sid":"abcdefghijklmnopqrst","pid":"tsrqponmlkjihgfedcba"}`),
+		},
+		func() []byte { return AppendConnect(nil, "/chat", "abcdefghijklmnopqrst", "tsrqponmlkjihgfedcba") },
+	},
+	{ // the offset is the last argument (PROTOCOL 5)
+		`2["hi","off\"set"]`,
+		Packet{Type: Event, Namespace: []byte("/"), Data: []byte(`["hi","off\"set"]`), Name: []byte("hi"), Args: []byte(`"off\"set"`)},
+		func() []byte { return AppendEvent(nil, &OutEvent{Namespace: "/", Name: "hi", Offset: `off"set`}) },
+	},
+	{
+		`2["hi",{"a":1},"x"]`,
+		Packet{
+			Type: Event, Namespace: []byte("/"), Data: []byte(`["hi",{"a":1},"x"]`), Name: []byte("hi"), Args: []byte(`{"a":1},"x"`),
+		},
+		func() []byte {
+			return AppendEvent(nil, &OutEvent{Namespace: "/", Name: "hi", Args: []byte(`{"a":1}`), Offset: "x"})
+		},
+	},
 	{
 		`4/chat,{"message":"Invalid namespace"}`,
 		Packet{Type: ConnectError, Namespace: []byte("/chat"), Data: []byte(`{"message":"Invalid namespace"}`)},
