@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
-	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
 )
 
 // defaultNamespace is the one that exists without a name.
@@ -17,21 +16,6 @@ const defaultNamespace = "/"
 // then a socket that was lost is restored, or whoever decides about admissions
 // is asked.
 func (c *Client) connect(name string, auth []byte) {
-	if c.dialect == dialectOld {
-		c.connectTo(splitQuery(name))
-	} else {
-		c.connectTo(name, auth)
-	}
-}
-
-// splitQuery takes the query off a namespace: revision 4 has its auth there
-// (PROTOCOL 2.7).
-func splitQuery(name string) (string, []byte) {
-	plain, auth := socketio.SplitQuery([]byte(name))
-	return string(plain), auth
-}
-
-func (c *Client) connectTo(name string, auth []byte) {
 	if c.socket([]byte(name)) != nil || c.isPending(name) {
 		c.violate()
 		return

@@ -179,9 +179,18 @@ func (c *Client) msgpack(data []byte, binary bool) {
 	c.packet(&p, attachments)
 }
 
+// limits is what its packets may hold. Clients 2.x put their auth, tokens and
+// all, into the namespace (PROTOCOL 2.7).
+func (c *Client) limits() *socketio.Limits {
+	if c.dialect == dialectOld {
+		return &c.srv.oldLimits
+	}
+	return &c.srv.limits
+}
+
 // text takes a text, which must be a packet or the beginning of one.
 func (c *Client) text(data []byte) {
-	p, err := socketio.Decode(data, &c.srv.limits)
+	p, err := socketio.Decode(data, c.limits())
 	if err != nil || c.rest != nil && c.rest.assembly != nil {
 		c.malformed()
 		return
@@ -190,7 +199,7 @@ func (c *Client) text(data []byte) {
 		c.packet(&p, nil)
 		return
 	}
-	assembly, err := socketio.NewAssembly(p, &c.srv.limits)
+	assembly, err := socketio.NewAssembly(p, c.limits())
 	if err != nil {
 		c.malformed()
 		return
@@ -235,8 +244,12 @@ func (c *Client) drop() {
 
 // packet handles one whole packet. attachments are its own.
 func (c *Client) packet(p *socketio.Packet, attachments [][]byte) {
+	auth := p.Data
+	if c.dialect == dialectOld {
+		p.Namespace, auth = socketio.SplitQuery(p.Namespace)
+	}
 	if p.Type == socketio.Connect {
-		c.connect(string(p.Namespace), p.Data)
+		c.connect(string(p.Namespace), auth)
 		return
 	}
 	s := c.socket(p.Namespace)

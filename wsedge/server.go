@@ -111,6 +111,8 @@ const (
 	defaultConnectTimeout = 45 * time.Second
 	defaultMaxPendingAcks = 1024
 	defaultMaxNamespaces  = 100
+	// maxQuery bounds the query that clients 2.x put behind a namespace.
+	maxQuery = 8 << 10
 )
 
 func (c *Config) setDefaults() error {
@@ -190,6 +192,7 @@ type Server struct {
 	// Fixed at construction.
 	cfg       Config
 	limits    socketio.Limits
+	oldLimits socketio.Limits // of clients of Engine.IO v3
 	transport *transport.Server
 
 	stats counters
@@ -204,7 +207,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, oldLimits: socketio.Limits{QueryBytes: maxQuery}}
 	if cfg.Recovery != nil {
 		cfg.Recovery.stats, cfg.Recovery.tell = &s.stats, cfg.Observer.Observe
 	}
