@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 // is missing here is refused, so that a new dependency gets its place.
 var onlyIn = map[string][]string{
 	"github.com/gobwas/":         {"wsedge"},
+	"github.com/quic-go/":        {"wsedge/transport"},
 	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
