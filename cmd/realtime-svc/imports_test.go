@@ -34,6 +34,7 @@ var onlyIn = map[string][]string{
 	"github.com/gobwas/":         {"wsedge"},
 	"github.com/klauspost/":      {"wsedge"},
 	"github.com/andybalholm/":    {"wsedge"},
+	"github.com/quic-go/":        {"wsedge/transport"},
 	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},

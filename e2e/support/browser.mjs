@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 
 import { chromium } from "playwright-core";
 
-const bundle = join(dirname(createRequire(import.meta.url).resolve("socket.io-client/package.json")), "dist", "socket.io.js");
+/** The stock client for browsers, a file. */
+export const bundle = join(dirname(createRequire(import.meta.url).resolve("socket.io-client/package.json")), "dist", "socket.io.js");
 
 /** What a page says when its connection fails, which it does when the service is away. */
 const CONNECTION_FAILED = /net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET_|INCOMPLETE_|NETWORK_)|WebSocket connection to .* failed|status of 400/;

@@ -13,6 +13,9 @@
 // upgrade is the same to all of them and goes past net/http only while none of
 // them has a say.
 //
+// WebTransport comes in on a socket of its own (webtransport.go) and hands on a
+// net.Conn for each client, which the portable engine drives.
+//
 // The way up: the engine reads bytes, a decoder (frame.go) finds frames in them,
 // a Session hands the packets to engineio's state machine and the messages to
 // the application's Handler.
@@ -46,7 +49,8 @@
 //
 // # Goroutines
 //
-// None per session, except a parked poll, which is net/http's. Calls of a
+// None per session, except a parked poll, which is net/http's, and the ten that
+// QUIC and HTTP/3 have for a WebTransport client. Calls of a
 // Handler come from the engine's goroutines and from those that serve a POST;
 // Closed may come from any.
 package transport
