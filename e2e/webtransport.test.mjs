@@ -14,7 +14,7 @@ const certificate = new Certificate();
 // A client that polls looks for WebTransport under the same host and port: the one is TCP, the other UDP.
 const { listen } = await fixedAddresses();
 const world = World.forThisFile({
-  listen, webtransportListen: listen, tlsCert: certificate.cert, tlsKey: certificate.key, transports: "polling,websocket,webtransport",
+  listen, webtransportListen: listen, webtransportCert: certificate.cert, webtransportKey: certificate.key, transports: "polling,websocket,webtransport",
   // A page that is closed says good-bye as a rule, not always: then the heartbeat notices.
   pingInterval: "2s", pingTimeout: "3s", maxPayload: 1_000_000, watchBuffer: "64MiB",
 });

@@ -2,10 +2,12 @@ package wsedge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
@@ -32,6 +34,16 @@ type Admitter interface {
 	Admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool)
 }
 
+// What a Config shares with package transport.
+type (
+	// HTTPConfig configures what concerns requests: CORS, origins, cookie, hooks.
+	HTTPConfig = transport.HTTPConfig
+	// CORS says which pages of other origins may read the answers.
+	CORS = transport.CORS
+	// DeflateConfig configures permessage-deflate.
+	DeflateConfig = transport.DeflateConfig
+)
+
 // Config configures a Server. Hub is required; for the rest the zero value
 // means the documented default.
 type Config struct {
@@ -46,7 +58,7 @@ type Config struct {
 	// slash, and one at its end is added. Empty means "/socket.io/".
 	Path string
 	// HTTP configures what concerns requests: CORS, origins, cookie, hooks.
-	HTTP transport.HTTPConfig
+	HTTP HTTPConfig
 	// Transports are "polling", "websocket" and "webtransport". Empty means the
 	// first two.
 	Transports []string
@@ -63,6 +75,11 @@ type Config struct {
 	// AllowEIO3 lets clients of Socket.IO 1.x and 2.x in, which speak revision 3
 	// of Engine.IO.
 	AllowEIO3 bool
+	// Deflate is permessage-deflate on WebSockets. The zero value is off.
+	Deflate DeflateConfig
+	// WebTransportTLS has the certificates of ServeWebTransport. It is required
+	// when "webtransport" is among Transports.
+	WebTransportTLS *tls.Config
 	// Recovery keeps lost sockets for a while, so that their clients can come
 	// back to them. The Hub must have been made with its Recorder. Nil: none.
 	Recovery *Recovery
@@ -81,6 +98,16 @@ type Config struct {
 	// its namespaces; twice as much may come at once, and one message of
 	// MaxPayload always. A client that sends more loses its session. 0: no limit.
 	EventsPerSecond, BytesPerSecond int
+	// ProxyProtocol names the peers whose connections begin with a PROXY header,
+	// TrustedProxies those that are believed what X-Forwarded-For and
+	// X-Forwarded-Proto say; see transport.Config.
+	ProxyProtocol, TrustedProxies []netip.Prefix
+	// MaxSessionsPerAddress bounds the live sessions of one client address,
+	// MaxConnectionsPerAddress its connections that carry no WebSocket, and
+	// HandshakesPerSecond the sessions that it may begin; see transport.Config. 0:
+	// no bound.
+	MaxSessionsPerAddress, MaxConnectionsPerAddress int
+	HandshakesPerSecond                             float64
 	// KeepAuth keeps the auth payload of each socket for those who ask for the
 	// socket later. It costs memory, and tokens in it stay visible to services.
 	KeepAuth bool
@@ -222,6 +249,15 @@ func New(cfg Config) (*Server, error) {
 		Settings:        cfg.settings(),
 		Transports:      transports,
 		AllowEIO3:       cfg.AllowEIO3,
+		Deflate:         cfg.Deflate,
+		WebTransportTLS: cfg.WebTransportTLS,
+		ProxyProtocol:   cfg.ProxyProtocol,
+		TrustedProxies:  cfg.TrustedProxies,
+
+		MaxSessionsPerAddress:    cfg.MaxSessionsPerAddress,
+		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
+		HandshakesPerSecond:      cfg.HandshakesPerSecond,
+
 		MaxOutbox:       cfg.MaxOutbox,
 		KeepHeaders:     cfg.KeepHeaders,
 		HeadTimeout:     cfg.HeadTimeout,
@@ -240,6 +276,10 @@ func New(cfg Config) (*Server, error) {
 // Serve accepts clients on l until Shutdown, then returns nil. It may be called
 // once.
 func (s *Server) Serve(l net.Listener) error { return s.transport.Serve(l) }
+
+// ServeWebTransport takes WebTransport clients from pc, which it closes, until
+// Shutdown, then returns nil. It may be called once.
+func (s *Server) ServeWebTransport(pc net.PacketConn) error { return s.transport.ServeWebTransport(pc) }
 
 // ServeHTTP answers one request, so that a Server can live inside another
 // http.Server.

@@ -86,6 +86,12 @@ type Stats struct {
 	Overflows        uint64 // sessions closed because their queue was full
 	AcksRefused      uint64 // messages not sent as too many of the socket's answers were outstanding
 	AcksExpired      uint64 // client events whose wanted answer was given up, for the same reason
+	// What the limits of one address turned down: connections, and handshakes
+	// because of the sessions that it has or begins.
+	ConnectionsLimited, SessionsLimited, HandshakesLimited uint64
+	// Connections closed as the longest idle of too many, those whose PROXY header
+	// was none, and bodies refused because too much of others is being received.
+	IdleEvicted, ProxyFailed, BodiesLimited uint64
 	// What the limits of one client turned down: CONNECTs, and sessions.
 	NamespacesLimited, EventsLimited, BytesLimited uint64
 	// Sockets that came back, that did not in time, and that are away now; and
@@ -131,6 +137,9 @@ func (s *Server) Stats() Stats {
 		Expired:              s.stats.Expired.Load(),
 		Panics:               s.transport.Panics(),
 	}
+	out.ConnectionsLimited, out.ProxyFailed = door.Refused, door.Proxy
+	out.SessionsLimited, out.HandshakesLimited = t.LimitedSessions.Load(), t.LimitedHandshakes.Load()
+	out.IdleEvicted, out.BodiesLimited = t.IdleEvicted.Load(), t.LimitedBodies.Load()
 	if r := s.cfg.Recovery; r != nil {
 		out.SocketsAway, out.RecoveryBytes = r.Away(), int(r.bytes.Load())
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
@@ -20,14 +21,30 @@ type Config struct {
 	GRPCListen  string `name:"grpc-listen" group:"listeners" default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where services connect with gRPC. Whoever reaches it may do everything: keep it on a private address."`
 	AdminListen string `name:"admin-listen" group:"listeners" default:"127.0.0.1:9091" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics are served."`
 
+	WebTransportListen string         `name:"webtransport-listen" group:"listeners" placeholder:"HOST:PORT" help:"UDP address where browsers connect with WebTransport (HTTP/3), if that is among --transports. Empty: the address of --listen, as clients upgrade to the host and port at which they poll."`
+	WebTransportCert   string         `name:"webtransport-cert" group:"listeners" placeholder:"FILE" help:"Certificate chain (PEM) of --webtransport-listen. It is read again when the file changes."`
+	WebTransportKey    string         `name:"webtransport-key" group:"listeners" placeholder:"FILE" help:"Private key (PEM) of that certificate."`
+	ProxyProtocol      []netip.Prefix `name:"proxy-protocol" group:"listeners" placeholder:"CIDR" help:"Peers, such as load balancers, whose connections begin with a PROXY header (version 1 or 2), which names the client's address. It is required from them and not believed from others."`
+	TrustedProxies     []netip.Prefix `name:"trusted-proxies" group:"listeners" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: the client's address is the rightmost one that is not theirs."`
+
 	Path                 string   `name:"path" group:"socketio" default:"/socket.io/" placeholder:"PATH" help:"Prefix under which Socket.IO is served. It starts and ends with a slash."`
 	Namespaces           []string `name:"namespaces" group:"socketio" default:"/" placeholder:"NAME" help:"Namespaces that clients may connect to. Others are refused with 'Invalid namespace'; '/' must be named to exist, or be matched by a pattern."`
 	NamespacePatterns    []string `name:"namespace-patterns" group:"socketio" placeholder:"REGEXP" help:"Patterns (RE2) of further namespaces, such as /room-[0-9]+: one that a pattern matches as a whole exists while a client is in it. A comma within a pattern is written as \\,."`
 	MaxDynamicNamespaces int      `name:"max-dynamic-namespaces" group:"socketio" default:"10000" min:"1" max:"1000000" help:"How many namespaces may exist at a time because of a pattern. One more, and the client that asked for it is refused."`
+	AddTrailingSlash     bool     `name:"add-trailing-slash" group:"socketio" default:"true" negatable:"" help:"Serve requests that begin with the path only. Without it, the path without its slash is served as well."`
 	ServeClient          bool     `name:"serve-client" group:"socketio" default:"true" negatable:"" help:"Serve the stock client bundle under the path, for example /socket.io/socket.io.min.js."`
 	WebRoot              string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served, and folders are not listed."`
 
-	Transports     []string      `name:"transports" group:"sessions" default:"polling,websocket" oneof:"polling,websocket" placeholder:"NAME" help:"Transports that a session may use."`
+	CORSOrigins        []string      `name:"cors-origins" group:"pages" placeholder:"ORIGIN" help:"Pages of other origins that may read the answers to polling: one origin, sent as it is; several, of which the asking one is sent; '*' for all, without credentials; or 'reflect' for all. Empty: no CORS headers. They never bind WebSockets: --allowed-origins does."`
+	CORSCredentials    bool          `name:"cors-credentials" group:"pages" negatable:"" default:"false" help:"Let such pages send cookies."`
+	CORSMethods        []string      `name:"cors-methods" group:"pages" placeholder:"METHOD" help:"Methods that a preflight allows. Empty: GET,HEAD,PUT,PATCH,POST,DELETE."`
+	CORSAllowedHeaders []string      `name:"cors-allowed-headers" group:"pages" placeholder:"NAME" help:"Request headers that a preflight allows. Empty: those that it asks for."`
+	CORSExposedHeaders []string      `name:"cors-exposed-headers" group:"pages" placeholder:"NAME" help:"Answer headers that such pages may read."`
+	CORSMaxAge         time.Duration `name:"cors-max-age" group:"pages" default:"0s" min:"0s" max:"24h" help:"How long a browser may remember a preflight. 0s: it is not told."`
+	AllowedOrigins     []string      `name:"allowed-origins" group:"pages" placeholder:"ORIGIN" help:"Origins whose pages may connect at all, whatever the transport, such as https://example.com or https://*.example.com. Others are refused with 'Forbidden'; clients that send no Origin are let in. Empty: all."`
+	Cookie             string        `name:"cookie" group:"pages" placeholder:"COOKIE" help:"Cookie that the first answer to a polling client sets to the session's id, for load balancers: a name, or a name and its attributes, such as 'io; Path=/; Secure; SameSite=None'. A bare name gets Path=/; HttpOnly; SameSite=Lax. Empty: none."`
+
+	Transports     []string      `name:"transports" group:"sessions" default:"polling,websocket" oneof:"polling,websocket,webtransport" placeholder:"NAME" help:"Transports that a session may use."`
 	AllowEIO3      bool          `name:"allow-eio3" group:"sessions" negatable:"" default:"false" help:"Serve clients of Socket.IO 1.x and 2.x as well, which speak revision 3 of Engine.IO."`
 	AllowUpgrades  bool          `name:"allow-upgrades" group:"sessions" default:"true" negatable:"" help:"Let a session that began with polling go on over WebSocket."`
 	PingInterval   time.Duration `name:"ping-interval" group:"sessions" default:"25s" min:"100ms" max:"24h" help:"Pause between two heartbeats to a client."`
@@ -35,6 +52,9 @@ type Config struct {
 	UpgradeTimeout time.Duration `name:"upgrade-timeout" group:"sessions" default:"10s" min:"100ms" max:"10m" help:"How long an upgrade from polling to WebSocket may take. The session stays on polling when it fails."`
 	ConnectTimeout time.Duration `name:"connect-timeout" group:"sessions" default:"45s" min:"100ms" max:"10m" help:"How long a client may stay without being in any namespace before its session is closed."`
 	KeepHeaders    []string      `name:"keep-headers" group:"sessions" default:"user-agent,origin,x-forwarded-for" placeholder:"NAME" help:"Headers of a session's first request that are kept and shown to services, admission included. Each costs its length in memory per session and is visible to every service, which is why cookie and authorization are not among them: add them when an admission service needs them."`
+	Compression    ByteSize      `name:"http-compression-threshold" group:"sessions" default:"1KiB" unit:"bytes" min:"0" max:"1GiB" help:"Answers to polling clients from this size on are compressed, if the client takes it. 0: never."`
+	Deflate        bool          `name:"per-message-deflate" group:"sessions" negatable:"" default:"false" help:"Compress messages on WebSockets, if the client takes it: a broadcast once for all. It costs CPU, and a megabyte for each core."`
+	DeflateMin     ByteSize      `name:"deflate-threshold" group:"sessions" default:"1KiB" unit:"bytes" min:"1" max:"1GiB" help:"Messages from this size on are compressed then."`
 	KeepAuth       bool          `name:"keep-auth" group:"sessions" negatable:"" default:"false" help:"Keep each socket's auth payload and show it to services that ask for the socket later. Admission sees it in any case. It costs its length in memory per socket, and tokens in it stay visible."`
 	RecoveryMaxAge time.Duration `name:"recovery-max-age" group:"sessions" default:"0s" min:"0s" max:"24h" help:"How long a client that lost its connection may be away and still come back to the same socket, with its rooms, its data and what was emitted meanwhile. 0s: never. Emits to one namespace then go out one after the other."`
 	RecoveryBytes  ByteSize      `name:"recovery-bytes" group:"sessions" default:"64MiB" unit:"bytes" min:"1MiB" max:"64GiB" help:"How much may be kept for that: messages, and sockets that are away. At the bound the oldest go first, and their clients begin anew."`
@@ -45,6 +65,10 @@ type Config struct {
 	MaxNamespaces  int      `name:"max-namespaces" group:"limits" default:"100" min:"1" max:"1000000" help:"In how many namespaces one client may be at a time. One more is refused with 'Too many namespaces'."`
 	MaxEventRate   int      `name:"max-events-per-second" group:"limits" default:"0" min:"0" max:"1000000" help:"How many events one client may send a second, over all its namespaces; twice as many may come at once. A client that sends more loses its session, with close code 1008 or status 429. 0: no limit."`
 	MaxByteRate    ByteSize `name:"max-bytes-per-second" group:"limits" default:"0" unit:"bytes" min:"0" max:"1GiB" help:"The same for bytes of messages; one message of --max-payload may always come."`
+
+	MaxSessionsPerAddress    int `name:"max-sessions-per-address" group:"limits" default:"0" min:"0" max:"100000000" help:"How many live sessions one client address may have, with IPv6 one /64. A handshake beyond it is answered with 429. 0: no limit."`
+	MaxConnectionsPerAddress int `name:"max-connections-per-address" group:"limits" default:"0" min:"0" max:"100000000" help:"How many connections without a WebSocket one peer may have, --trusted-proxies exempt; a browser has up to six. One more is closed. 0: no limit."`
+	HandshakesPerSecond      int `name:"handshakes-per-second" group:"limits" default:"0" min:"0" max:"1000000" help:"How many sessions one client address may begin a second in the long run; ten seconds' worth may come at once. A handshake beyond it is answered with 429. 0: no limit."`
 
 	AdmissionPolicy  string        `name:"admission-policy" group:"services" default:"allow" oneof:"allow,deny" help:"What a client that connects to a namespace gets while no service is attached that decides on admission."`
 	AdmissionTimeout time.Duration `name:"admission-timeout" group:"services" default:"5s" min:"10ms" max:"5m" help:"How long an admission service may take to decide. Then the client is refused. --connect-timeout goes on meanwhile."`
@@ -66,6 +90,7 @@ type group struct{ key, title string }
 var groups = []group{
 	{"listeners", "Listeners"},
 	{"socketio", "Socket.IO"},
+	{"pages", "Pages of other origins"},
 	{"sessions", "Sessions"},
 	{"limits", "Limits"},
 	{"services", "Services"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,7 +14,11 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
+
+// prefixes lets cmp look at address prefixes.
+var prefixes = cmpopts.EquateComparable(netip.Prefix{})
 
 // read parses a command line and an environment.
 func read(t *testing.T, args []string, environ ...string) (Config, string, error) {
@@ -38,7 +43,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(defaultConfig(), cfg); diff != "" {
+	if diff := cmp.Diff(defaultConfig(), cfg, prefixes); diff != "" {
 		t.Errorf("the defaults of the struct and of the command line differ:\n%s", diff)
 	}
 	if cfg.Listen != ":8080" || cfg.GRPCListen != "127.0.0.1:9090" || cfg.AdminListen != "127.0.0.1:9091" ||
@@ -97,7 +102,11 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"max-outbox": "6MiB", "max-pending-acks": "7", "admission-policy": "deny", "admission-timeout": "6s", "watch-buffer": "9MiB",
 		"engine": "portable", "head-timeout": "3s", "max-pending-heads": "5", "grace-period": "12s", "node-id": "n1",
 		"log-level": "debug", "log-format": "json", "allow-eio3": "true", "keep-auth": "true", "recovery-max-age": "2m", "recovery-bytes": "7MiB",
-		"max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
+		"webtransport-listen": "127.0.0.1:4", "webtransport-cert": "/c", "webtransport-key": "/k", "proxy-protocol": "10.0.0.0/8,::1/128",
+		"trusted-proxies": "192.168.0.0/16", "add-trailing-slash": "false", "cors-origins": "https://a,https://b", "cors-credentials": "true",
+		"cors-methods": "GET", "cors-allowed-headers": "a,b", "cors-exposed-headers": "c", "cors-max-age": "1h", "allowed-origins": "https://*.a.b",
+		"cookie": "io; Path=/x", "http-compression-threshold": "0", "per-message-deflate": "true", "deflate-threshold": "2KiB",
+		"max-sessions-per-address": "14", "max-connections-per-address": "15", "handshakes-per-second": "16", "max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
 	}
 	for _, s := range settings(&Config{}) {
 		text, ok := values[s.name]
@@ -110,7 +119,7 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 			t.Errorf("--%s=%s: %v", s.name, text, err)
 			continue
 		}
-		if cmp.Equal(want, defaultConfig()) {
+		if cmp.Equal(want, defaultConfig(), prefixes) {
 			t.Errorf("--%s=%s changes nothing", s.name, text)
 		}
 		for way, got := range map[string]func() (Config, string, error){
@@ -120,7 +129,7 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 			cfg, _, err := got()
 			if err != nil {
 				t.Errorf("%s as %s: %v", s.name, way, err)
-			} else if diff := cmp.Diff(want, cfg); diff != "" {
+			} else if diff := cmp.Diff(want, cfg, prefixes); diff != "" {
 				t.Errorf("%s as %s:\n%s", s.name, way, diff)
 			}
 		}
@@ -152,8 +161,8 @@ func TestMistakes(t *testing.T) {
 		"port":             {args: []string{"--grpc-listen=:http"}, want: `--grpc-listen: port "http" is not a number from 0 to 65535`},
 		"path":             {args: []string{"--path=socket.io"}, want: `--path: "socket.io" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
 		"root as path":     {args: []string{"--path=/"}, want: `--path: "/" does not have the form /name/ with letters, digits, '.', '_', '~' or '-'`},
-		"transport":        {args: []string{"--transports=polling,flash"}, want: `--transports: "flash" is not one of polling, websocket`},
-		"no transport":     {args: []string{"--transports="}, want: "--transports: name at least one of polling, websocket"},
+		"transport":        {args: []string{"--transports=polling,flash"}, want: `--transports: "flash" is not one of polling, websocket, webtransport`},
+		"no transport":     {args: []string{"--transports="}, want: "--transports: name at least one of polling, websocket, webtransport"},
 		"no namespace":     {environ: []string{"REALTIME_NAMESPACES="}, want: "--namespaces: name at least one"},
 		"namespace twice":  {args: []string{"--namespaces=/,/"}, want: `--namespaces: rooms: bad namespace name: "/" is named twice`},
 		"namespace, comma": {file: `namespaces: ["/a,b"]`, want: `--namespaces: rooms: bad namespace name: "/a,b" must begin with "/", hold no comma and be UTF-8`},
@@ -164,6 +173,22 @@ func TestMistakes(t *testing.T) {
 				"--namespace-patterns: rooms: bad namespace pattern: \"/(\": error parsing regexp: missing closing ): `/(`\n" +
 				`--namespaces: rooms: bad namespace name: "/" is named twice`,
 		},
+		"no certificate": {
+			args: []string{"--transports=webtransport", "--webtransport-listen=1"},
+			want: "--webtransport-cert: webtransport among --transports needs it\n--webtransport-key: webtransport among --transports needs it\n" +
+				`--webtransport-listen: "1" does not have the form host:port`,
+		},
+		"proxies": {
+			args: []string{"--trusted-proxies=10.0.0.0"},
+			want: `--trusted-proxies: netip.ParsePrefix("10.0.0.0"): no '/'`,
+		},
+		"pages": {
+			args: []string{"--cors-origins=*,https://a", "--allowed-origins=example.com", "--cookie=io; Path=/; Color=red"},
+			want: `--allowed-origins: transport: allowed origin "example.com" is not of the form https://host, https://*.host, null or *` + "\n" +
+				`--cookie: "Color=red" is no attribute of a cookie` + "\n" + `--cors-origins: "*" stands alone`,
+		},
+		"cookie's name":      {args: []string{"--cookie=a b"}, want: `--cookie: "a b" is not a cookie's name and attributes: http: invalid cookie name`},
+		"cookie's path":      {args: []string{"--cookie=io; Path=/\x7f"}, want: `--cookie: "Path=/\x7f" is no attribute of a cookie`},
 		"header":             {args: []string{"--keep-headers=User Agent"}, want: `--keep-headers: "User Agent" is not the name of a header`},
 		"no web root":        {args: []string{"--web-root=/nowhere/at/all"}, want: "--web-root: stat /nowhere/at/all: no such file or directory"},
 		"web root is a file": {args: []string{"--web-root=config.go"}, want: "--web-root: config.go is not a folder"},
@@ -212,7 +237,7 @@ func TestServiceLinksAreNoSettings(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff(defaultConfig(), cfg); diff != "" {
+	if diff := cmp.Diff(defaultConfig(), cfg, prefixes); diff != "" {
 		t.Error(diff)
 	}
 	for _, s := range settings(&Config{}) {

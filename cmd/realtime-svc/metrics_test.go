@@ -57,7 +57,9 @@ func fixedCollector(t *testing.T) *collector {
 				Overflows: 17, AcksRefused: 18, AcksExpired: 19, Panics: 20,
 				SessionsWebTransport: 38, NamespacesLimited: 39, EventsLimited: 40, BytesLimited: 41, Recovered: 42, Expired: 43,
 				SocketsAway: 44, RecoveryBytes: 45,
-				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 37,
+				ConnectionsLimited: 46, SessionsLimited: 47, HandshakesLimited: 48, IdleEvicted: 49, ProxyFailed: 5, BodiesLimited: 51,
+				RefusalContexts: map[string]uint64{"INVALID_ORIGIN": 52},
+				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
 			}
 		},
 		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
@@ -89,6 +91,10 @@ func TestCollector(t *testing.T) {
 	want := map[string]float64{
 		"realtime_connections_accepted_total": 34, "realtime_pending_heads": 35,
 		"realtime_heads_closed_total why=evicted": 36, "realtime_heads_closed_total why=failed": 37,
+		"realtime_heads_closed_total why=proxy": 5, "realtime_heads_closed_total why=idle": 49,
+		"realtime_address_limits_reached_total limit=connections": 46, "realtime_address_limits_reached_total limit=sessions": 47,
+		"realtime_address_limits_reached_total limit=handshakes": 48, "realtime_bodies_refused_total": 51,
+		"realtime_requests_refused_context_total context=INVALID_ORIGIN": 52,
 		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
 		"realtime_sessions_opened_total transport=webtransport": 38, "realtime_limits_reached_total limit=namespaces": 39,
 		"realtime_limits_reached_total limit=events": 40, "realtime_limits_reached_total limit=bytes": 41,

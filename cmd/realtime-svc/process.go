@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,14 +23,15 @@ import (
 // Process is one running service. Make it with NewProcess, then Start, then Stop, each once.
 type Process struct {
 	// Fixed at construction.
-	cfg      Config
-	logger   *slog.Logger
-	feed     *feed.Feed
-	service  *service.Service
-	edge     *wsedge.Server
-	recovery *wsedge.Recovery // nil: lost sockets are not kept
-	grpc     *grpc.Server
-	admin    *http.Server
+	cfg          Config
+	logger       *slog.Logger
+	feed         *feed.Feed
+	service      *service.Service
+	edge         *wsedge.Server
+	recovery     *wsedge.Recovery // nil: lost sockets are not kept
+	certificates *certificates    // nil: there is no WebTransport
+	grpc         *grpc.Server
+	admin        *http.Server
 
 	addrs  Addrs      // set by Start
 	failed chan error // what ended a listener before Stop; has room for all
@@ -40,12 +40,15 @@ type Process struct {
 }
 
 // Addrs is where a started Process listens.
-type Addrs struct{ Edge, GRPC, Admin net.Addr }
+type Addrs struct {
+	Edge, GRPC, Admin net.Addr
+	WebTransport      net.Addr // UDP; nil if it is not enabled
+}
 
 // NewProcess builds the parts and opens nothing. The error is that of a cfg that does not pass [Config.Validate], or of
 // an engine that this system does not have.
 func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
-	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 3)}
+	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 4)}
 	var hub *rooms.Hub // each of the two knows the other: the feed asks for room events, the hub tells them
 	var err error
 	want := func(delta int) { hub.WantRoomEvents(delta) }
@@ -63,6 +66,9 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	}
 	registry := newRegistry(cfg.NodeID)
 	if p.grpc, err = service.NewServer(p.service, service.ServerConfig{Registerer: registry}); err != nil {
+		return nil, err
+	}
+	if p.certificates, err = cfg.certificates(logger); err != nil {
 		return nil, err
 	}
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
@@ -95,83 +101,6 @@ func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
 			Policy:  service.Policy(p.cfg.AdmissionPolicy),
 			Timeout: p.cfg.AdmissionTimeout,
 		},
-	}
-}
-
-func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
-	cfg := p.cfg
-	keep := make([]string, len(cfg.KeepHeaders))
-	for i, name := range cfg.KeepHeaders {
-		keep[i] = strings.ToLower(name)
-	}
-	return wsedge.Config{
-		Hub:             hub,
-		Observer:        p.feed,
-		Admitter:        p.service.Admissions(),
-		Path:            cfg.Path,
-		Transports:      cfg.Transports,
-		DisableUpgrades: !cfg.AllowUpgrades,
-		PingInterval:    cfg.PingInterval,
-		PingTimeout:     cfg.PingTimeout,
-		UpgradeTimeout:  cfg.UpgradeTimeout,
-		ConnectTimeout:  cfg.ConnectTimeout,
-		MaxPayload:      int(cfg.MaxPayload),
-		MaxOutbox:       int(cfg.MaxOutbox),
-		MaxPendingAcks:  cfg.MaxPendingAcks,
-		MaxNamespaces:   cfg.MaxNamespaces,
-		EventsPerSecond: cfg.MaxEventRate,
-		BytesPerSecond:  int(cfg.MaxByteRate),
-		AllowEIO3:       cfg.AllowEIO3,
-		KeepAuth:        cfg.KeepAuth,
-		Recovery:        p.recovery,
-		KeepHeaders:     keep,
-		HeadTimeout:     cfg.HeadTimeout,
-		MaxPendingHeads: cfg.MaxPendingHeads,
-		DisableClient:   !cfg.ServeClient,
-		Web:             webRoot(cfg.WebRoot),
-		Engine:          cfg.Engine,
-		Logger:          p.logger,
-	}
-}
-
-// Start opens the three listeners and serves them. The error names the flag of the first that cannot be opened; then
-// nothing stays open and the Process cannot be used any more.
-func (p *Process) Start(ctx context.Context) error {
-	listeners := [...]struct {
-		flag, address string
-		at            *net.Addr
-		serve         func(net.Listener) error
-	}{
-		{"listen", p.cfg.Listen, &p.addrs.Edge, p.edge.Serve},
-		{"grpc-listen", p.cfg.GRPCListen, &p.addrs.GRPC, p.grpc.Serve},
-		{"admin-listen", p.cfg.AdminListen, &p.addrs.Admin, p.admin.Serve},
-	}
-	// Sessions are watched by their own heartbeats, gRPC by HTTP/2's: TCP's would only cost timers.
-	config := net.ListenConfig{KeepAlive: -1}
-	var opened [len(listeners)]net.Listener
-	for i, l := range listeners {
-		var err error
-		if opened[i], err = config.Listen(ctx, "tcp", l.address); err != nil {
-			for _, earlier := range opened[:i] {
-				_ = earlier.Close()
-			}
-			_ = p.edge.Shutdown(ctx) // it has nothing to wait for
-			return fmt.Errorf("--%s: %w", l.flag, err)
-		}
-		*l.at = opened[i].Addr()
-	}
-	for i, l := range listeners {
-		p.serves.Go(func() { p.serve(l.flag, l.serve, opened[i]) })
-	}
-	p.ready.Store(true)
-	return nil
-}
-
-// serve runs one listener until Stop, or until it fails.
-func (p *Process) serve(flag string, serve func(net.Listener) error, l net.Listener) {
-	err := serve(l)
-	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
-		p.failed <- fmt.Errorf("--%s: %w", flag, err)
 	}
 }
 

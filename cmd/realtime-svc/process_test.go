@@ -336,7 +336,7 @@ func TestStopLeavesTimeForTheStreams(t *testing.T) {
 func TestFailedListenerIsTold(t *testing.T) {
 	p := start(t)
 	defer stopped(t, p)
-	p.serve("listen", func(net.Listener) error { return net.ErrClosed }, nil)
+	p.ended("listen", net.ErrClosed)
 	if err := <-p.Failed(); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "--listen: ") {
 		t.Error(err)
 	}

@@ -133,9 +133,15 @@ func hostName() string {
 
 // announce logs where everything is, and what somebody should know before trouble comes.
 func announce(logger *slog.Logger, cfg Config, at Addrs) {
-	logger.Info("started", "version", version,
+	started := []any{
+		"version", version,
 		"listen", at.Edge.String(), "grpc_listen", at.GRPC.String(), "admin_listen", at.Admin.String(),
-		"namespaces", cfg.Namespaces, "open_files_limit", openFilesLimit())
+		"namespaces", cfg.Namespaces, "open_files_limit", openFilesLimit(),
+	}
+	if at.WebTransport != nil {
+		started = append(started, "webtransport_listen", at.WebTransport.String())
+	}
+	logger.Info("started", started...)
 	if !loopback(at.GRPC) {
 		logger.Warn("gRPC listens beyond this machine and has no authentication: whoever reaches it controls every client",
 			"grpc_listen", at.GRPC.String())

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,11 @@ func TestSettingsReachTheParts(t *testing.T) {
 	cfg.NamespacePatterns, cfg.MaxDynamicNamespaces = []string{"/[a-z]"}, 11
 	cfg.AllowEIO3, cfg.KeepAuth, cfg.RecoveryMaxAge = true, true, 12
 	cfg.MaxNamespaces, cfg.MaxEventRate, cfg.MaxByteRate = 13, 14, 15
+	cfg.ProxyProtocol, cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []netip.Prefix{netip.MustParsePrefix("::1/128")}
+	cfg.AddTrailingSlash, cfg.CORSOrigins, cfg.CORSCredentials, cfg.CORSMaxAge = false, []string{"https://a"}, true, 16
+	cfg.CORSMethods, cfg.CORSAllowedHeaders, cfg.CORSExposedHeaders = []string{"GET"}, []string{"b"}, []string{"c"}
+	cfg.AllowedOrigins, cfg.Cookie, cfg.Compression, cfg.Deflate, cfg.DeflateMin = []string{"https://d"}, "io", 0, true, 17
+	cfg.MaxSessionsPerAddress, cfg.MaxConnectionsPerAddress, cfg.HandshakesPerSecond = 18, 19, 20
 	p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -242,8 +248,18 @@ func TestSettingsReachTheParts(t *testing.T) {
 		PingInterval: 1, PingTimeout: 2, UpgradeTimeout: 3, ConnectTimeout: 4, HeadTimeout: 5,
 		MaxPayload: 6, MaxOutbox: 7, MaxPendingAcks: 8, MaxPendingHeads: 9, Engine: "portable",
 		AllowEIO3: true, KeepAuth: true, Recovery: p.recovery, MaxNamespaces: 13, EventsPerSecond: 14, BytesPerSecond: 15,
+		ProxyProtocol: cfg.ProxyProtocol, TrustedProxies: cfg.TrustedProxies, Deflate: wsedge.DeflateConfig{Enabled: true, Threshold: 17},
+		MaxSessionsPerAddress: 18, MaxConnectionsPerAddress: 19, HandshakesPerSecond: 20,
+		HTTP: wsedge.HTTPConfig{
+			DisableTrailingSlash: true, AllowedOrigins: []string{"https://d"}, CompressionThreshold: -1,
+			CORS: &wsedge.CORS{
+				Origin: "https://a", Credentials: true, MaxAge: 16,
+				Methods: []string{"GET"}, AllowedHeaders: []string{"b"}, ExposedHeaders: []string{"c"},
+			},
+			Cookie: &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode},
+		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger", "Recovery")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger", "Recovery"), prefixes); diff != "" {
 		t.Error(diff)
 	}
 	if got.Observer != wsedge.Observer(p.feed) || got.Admitter != wsedge.Admitter(p.service.Admissions()) {

@@ -111,6 +111,8 @@ func (c *Config) checkShapes() []error {
 			wrong("keep-headers", "%q is not the name of a header", h)
 		}
 	}
+	c.checkPages(wrong)
+	c.checkWebTransport(wrong)
 	if !nodeShape.MatchString(c.NodeID) {
 		wrong("node-id", "%q is longer than 64 characters or has others than letters, digits, '.', '_' and '-'", c.NodeID)
 	}

@@ -1,6 +1,9 @@
 package engineio
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Revision is the revision of Engine.IO that a session speaks, fixed at its handshake. Only these two values are served.
 type Revision uint8
@@ -14,6 +17,9 @@ const (
 
 // Millis is a time on, or a distance along, the caller's monotonic clock in milliseconds. Times are above zero.
 type Millis int64
+
+// Duration is a distance on that clock.
+func (m Millis) Duration() time.Duration { return time.Duration(m) * time.Millisecond }
 
 // Settings is what sessions of one server have in common. It is read-only once a session uses it.
 type Settings struct {

@@ -78,6 +78,9 @@ const (
 	defaultCompressionThreshold = 1024
 )
 
+// Validate reports every problem at once, nil if there is none.
+func (c HTTPConfig) Validate() error { return c.setDefaults() }
+
 // setDefaults fills in the defaults and reports every problem at once.
 func (c *HTTPConfig) setDefaults() error {
 	c.AdmitTimeout = orDefault(c.AdmitTimeout, defaultAdmitTimeout)

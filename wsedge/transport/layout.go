@@ -57,22 +57,12 @@ func (l layout) append(dst []byte, p *Prepared) []byte {
 		case formPayload3Binary:
 			dst = engineio.AppendBinaryPayload3(dst, packet)
 		case formStream:
-			dst = appendStreamPacket(dst, packet)
+			dst = engineio.AppendStream(dst, packet)
 		default:
 			dst = l.appendFrame(dst, packet, p.plain)
 		}
 	})
 	return dst
-}
-
-// appendStreamPacket appends a packet as WebTransport has it (PROTOCOL 1.10).
-func appendStreamPacket(dst []byte, packet engineio.Packet) []byte {
-	if packet.Binary {
-		dst = engineio.AppendStreamHeader(dst, true, len(packet.Data))
-		return append(dst, packet.Data...)
-	}
-	dst = engineio.AppendStreamHeader(dst, false, len(packet.Data)+1)
-	return engineio.AppendText(dst, packet)
 }
 
 // appendFrame appends a packet as one WebSocket frame.

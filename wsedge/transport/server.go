@@ -96,6 +96,9 @@ type Config struct {
 	// A rate below one in an hour counts as that.
 	HandshakesPerSecond float64
 	HandshakeBurst      int
+	// WebTransportTLS has the certificates of ServeWebTransport. It is required
+	// when WebTransport is among Transports.
+	WebTransportTLS *tls.Config
 	// Files serves a file under Path (such as a client bundle) and reports
 	// whether it did. Nil means that there are none.
 	Files func(http.ResponseWriter, *http.Request) bool
@@ -155,6 +158,9 @@ func (c *Config) setDefaults() error {
 	c.MaxIdleConnections = orDefault(c.MaxIdleConnections, defaultMaxIdle)
 	c.MaxBodies = orDefault(c.MaxBodies, defaultMaxBodies)
 	c.Engine.Logger = c.Logger
+	if slices.Contains(c.Transports, engineio.WebTransport) && c.WebTransportTLS == nil {
+		return errors.New("transport: WebTransport needs Config.WebTransportTLS")
+	}
 	return c.Deflate.setDefaults()
 }
 
@@ -169,10 +175,13 @@ func orDefault[T int | int64 | time.Duration](v, otherwise T) T {
 // All methods may be called from any goroutine.
 type Server struct {
 	// Fixed at construction.
-	cfg     Config
-	engine  netpoll.Engine
-	door    *netpoll.Door
-	http    *http.Server
+	cfg    Config
+	engine netpoll.Engine
+	door   *netpoll.Door
+	http   *http.Server
+	// webTransport is nil unless WebTransport is among Transports.
+	webTransport *webTransportServer
+
 	proxies proxies      // Config.TrustedProxies
 	limits  *limits      // nil: none per address
 	origins *originList  // nil: all are allowed
@@ -213,16 +222,30 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Deflate.Enabled {
 		s.deflate = newDeflater(cfg.Deflate)
 	}
-	s.http = &http.Server{
+	s.http = s.newHTTP()
+	s.door = s.newDoor(heralds)
+	if err := s.newWebTransport(); err != nil {
+		engine.Shutdown()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) newHTTP() *http.Server {
+	return &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: cfg.HeadTimeout,
-		WriteTimeout:      cfg.BodyTimeout + answerTimeout, // from the end of the head
+		ReadHeaderTimeout: s.cfg.HeadTimeout,
+		WriteTimeout:      s.cfg.BodyTimeout + answerTimeout, // from the end of the head
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHTTPHead,
 		ConnState:         s.connState,
-		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
-	s.door = &netpoll.Door{
+}
+
+func (s *Server) newDoor(heralds []netip.Prefix) *netpoll.Door {
+	cfg := &s.cfg
+	return &netpoll.Door{
 		HeadTimeout: cfg.HeadTimeout,
 		MaxHead:     maxHead,
 		MaxPending:  cfg.MaxPendingHeads,
@@ -235,7 +258,6 @@ func NewServer(cfg Config) (*Server, error) {
 		Enter:         s.limits.enter,
 		Leave:         s.limits.leave,
 	}
-	return s, nil
 }
 
 // Serve accepts on l until Shutdown, then returns nil. It may be called once.
@@ -307,6 +329,9 @@ func (s *Server) StopAccepting() {
 		if err := s.door.Close(); err != nil {
 			s.cfg.Logger.Warn("listener did not close in order", "error", err)
 		}
+		if s.webTransport != nil {
+			s.webTransport.StopAccepting()
+		}
 	}
 }
 
@@ -323,6 +348,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, e, s.http.Close())
 	}
 	s.engine.Shutdown()
+	if s.webTransport != nil {
+		err = errors.Join(err, s.webTransport.Shutdown(ctx))
+	}
 	s.served.Wait()
 	return err
 }

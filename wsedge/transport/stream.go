@@ -18,7 +18,7 @@ func (w *streamWire) OnRead(p []byte) {
 		return
 	}
 	w.dec = engineio.StreamDecoder{}
-	if !w.end(engineio.TransportError, CauseProtocol, nil) {
+	if !w.end(engineio.ParseError, CauseProtocol, nil) {
 		w.s.mu.Lock()
 		w.conn.Close()
 		w.s.mu.Unlock()

@@ -231,24 +231,24 @@ func TestWebTransportDeadlines(t *testing.T) {
 	}
 }
 
-// echo is a netpoll.Handler that sends back what it is sent, and remembers its end.
-type echo struct {
+// mirror is a netpoll.Handler that sends back what it is sent, and remembers its end.
+type mirror struct {
 	mu   sync.Mutex
 	conn netpoll.Conn
 	wait []byte
 	end  chan error
 }
 
-func (e *echo) bind(c netpoll.Conn) { e.conn = c }
+func (e *mirror) bind(c netpoll.Conn) { e.conn = c }
 
-func (e *echo) OnRead(p []byte) {
+func (e *mirror) OnRead(p []byte) {
 	e.mu.Lock()
 	e.wait = append(e.wait, p...)
 	e.mu.Unlock()
 	e.OnWritable()
 }
 
-func (e *echo) OnWritable() {
+func (e *mirror) OnWritable() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n, err := e.conn.TryWrite(e.wait)
@@ -256,8 +256,8 @@ func (e *echo) OnWritable() {
 		e.conn.Arm()
 	}
 }
-func (e *echo) OnDeadline(netpoll.Millis) { e.conn.Close() }
-func (e *echo) OnClose(err error)         { e.end <- err }
+func (e *mirror) OnDeadline(netpoll.Millis) { e.conn.Close() }
+func (e *mirror) OnClose(err error)         { e.end <- err }
 
 // The portable engine drives the stream: both ways, with back pressure, and its Close loses nothing.
 func TestWebTransportUnderTheEngine(t *testing.T) {
@@ -266,7 +266,7 @@ func TestWebTransportUnderTheEngine(t *testing.T) {
 	defer engine.Shutdown()
 	client := f.open("0", "early ")
 	a := f.arrived()
-	h := &echo{end: make(chan error, 1)}
+	h := &mirror{end: make(chan error, 1)}
 	if err := engine.Attach(a.conn, []byte(a.early), h, h.bind); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestWebTransportEndUnderTheEngine(t *testing.T) {
 	engine := netpoll.NewPortable(netpoll.Config{Logger: slog.New(slog.DiscardHandler)})
 	defer engine.Shutdown()
 	client := f.open("0", "")
-	h := &echo{end: make(chan error, 1)}
+	h := &mirror{end: make(chan error, 1)}
 	if err := engine.Attach(f.arrived().conn, nil, h, h.bind); err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func BenchmarkWebTransportEcho(b *testing.B) {
 	engine := netpoll.NewPortable(netpoll.Config{Logger: slog.New(slog.DiscardHandler)})
 	defer engine.Shutdown()
 	client := f.open("0", "")
-	h := &echo{end: make(chan error, 1)}
+	h := &mirror{end: make(chan error, 1)}
 	if err := engine.Attach(f.arrived().conn, nil, h, h.bind); err != nil {
 		b.Fatal(err)
 	}

@@ -21,9 +21,6 @@ import (
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
-// patience bounds what a test waits for.
-const patience = 10 * time.Second
-
 // arrival is one call of Accept.
 type arrival struct {
 	conn  net.Conn

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+
+	"google.golang.org/grpc"
+)
+
+// Start opens the listeners and serves them. The error names the flag of the first that cannot be opened; then
+// nothing stays open and the Process cannot be used any more.
+func (p *Process) Start(ctx context.Context) error {
+	listeners := [...]struct {
+		flag, address string
+		at            *net.Addr
+		serve         func(net.Listener) error
+	}{
+		{"listen", p.cfg.Listen, &p.addrs.Edge, p.edge.Serve},
+		{"grpc-listen", p.cfg.GRPCListen, &p.addrs.GRPC, p.grpc.Serve},
+		{"admin-listen", p.cfg.AdminListen, &p.addrs.Admin, p.admin.Serve},
+	}
+	// Sessions are watched by their own heartbeats, gRPC by HTTP/2's: TCP's would only cost timers.
+	config := net.ListenConfig{KeepAlive: -1}
+	var opened []net.Listener
+	fail := func(flag string, err error) error {
+		for _, earlier := range opened {
+			_ = earlier.Close()
+		}
+		_ = p.edge.Shutdown(ctx) // it has nothing to wait for
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	for _, l := range listeners {
+		listener, err := config.Listen(ctx, "tcp", l.address)
+		if err != nil {
+			return fail(l.flag, err)
+		}
+		*l.at = listener.Addr()
+		opened = append(opened, listener)
+	}
+	if err := p.startWebTransport(ctx, &config); err != nil {
+		return fail(webTransportFlag, err)
+	}
+	for i, l := range listeners {
+		p.serves.Go(func() { p.ended(l.flag, l.serve(opened[i])) })
+	}
+	p.ready.Store(true)
+	return nil
+}
+
+// webTransportFlag names where WebTransport listens.
+const webTransportFlag = "webtransport-listen"
+
+// startWebTransport opens and serves the UDP socket of WebTransport, if that is enabled: by default the one beside the
+// port of TCP.
+func (p *Process) startWebTransport(ctx context.Context, config *net.ListenConfig) error {
+	if p.certificates == nil {
+		return nil
+	}
+	pc, err := config.ListenPacket(ctx, "udp", cmp.Or(p.cfg.WebTransportListen, p.addrs.Edge.String()))
+	if err != nil {
+		return err
+	}
+	p.addrs.WebTransport = pc.LocalAddr()
+	p.serves.Go(func() { p.ended(webTransportFlag, p.edge.ServeWebTransport(pc)) })
+	return nil
+}
+
+// ended tells what a listener ended with, unless that is Stop.
+func (p *Process) ended(flag string, err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+		p.failed <- fmt.Errorf("--%s: %w", flag, err)
+	}
+}
+
+// webTransport reports whether it is among the transports.
+func (c *Config) webTransport() bool { return slices.Contains(c.Transports, "webtransport") }
+
+// certificates reads those of WebTransport; nil if it is not enabled.
+func (c *Config) certificates(logger *slog.Logger) (*certificates, error) {
+	if !c.webTransport() {
+		return nil, nil //nolint:nilnil // nothing needs any
+	}
+	found, err := newCertificates(c.WebTransportCert, c.WebTransportKey, logger)
+	if err != nil {
+		return nil, fmt.Errorf("--webtransport-cert: %w", err)
+	}
+	return found, nil
+}
+
+// checkWebTransport covers what WebTransport needs.
+func (c *Config) checkWebTransport(wrong func(name, format string, args ...any)) {
+	for name, value := range map[string]string{"webtransport-cert": c.WebTransportCert, "webtransport-key": c.WebTransportKey} {
+		if value == "" && c.webTransport() {
+			wrong(name, "webtransport among --transports needs it")
+		}
+	}
+	if c.WebTransportListen == "" {
+		return
+	}
+	if err := checkAddress(c.WebTransportListen); err != nil {
+		wrong(webTransportFlag, "%w", err)
+	}
+}

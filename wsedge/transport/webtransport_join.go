@@ -1,0 +1,88 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+)
+
+// Here the HTTP/3 side and the sessions meet: what came in as a WebTransport
+// stream is a session's wire from then on, like a WebSocket.
+
+// newWebTransport makes the HTTP/3 side, if WebTransport is enabled.
+func (s *Server) newWebTransport() error {
+	if !s.enabled(engineio.WebTransport) {
+		return nil
+	}
+	set := &s.cfg.Settings
+	var err error
+	s.webTransport, err = newWebTransportServer(webTransportConfig{
+		TLS:              s.cfg.WebTransportTLS,
+		Ours:             func(r *http.Request) bool { return strings.HasPrefix(r.RequestURI, s.cfg.Path) },
+		Verify:           s.verifyWebTransport,
+		Handshake:        s.handshakeOf,
+		Accept:           s.acceptStream,
+		HandshakeTimeout: s.cfg.HeadTimeout,
+		UpgradeTimeout:   set.UpgradeTimeout.Duration(),
+		PingInterval:     set.PingInterval.Duration(),
+		PingTimeout:      set.PingTimeout.Duration(),
+		MaxPending:       s.cfg.MaxPendingHeads,
+		Logger:           s.cfg.Logger,
+	})
+	return err
+}
+
+// ServeWebTransport takes WebTransport clients from pc, which it closes, until
+// Shutdown, then returns nil. WebTransport must be among Config.Transports. It
+// may be called once. Clients that upgrade expect it on the host and port at
+// which they poll.
+func (s *Server) ServeWebTransport(pc net.PacketConn) error {
+	if s.webTransport == nil {
+		return errors.Join(errors.New("transport: WebTransport is not enabled"), pc.Close())
+	}
+	return s.webTransport.Serve(pc)
+}
+
+// verifyWebTransport is who may come in: the checks of PROTOCOL 1.2 that make
+// sense here. The answer tells nobody why.
+func (s *Server) verifyWebTransport(r *http.Request) *engineio.Refusal {
+	refusal := s.checkOrigin(originOf(r))
+	if refusal == nil {
+		refusal = s.admit(r)
+	}
+	if refusal != nil {
+		s.noteRefusal(r, refusal)
+	}
+	return refusal
+}
+
+// acceptStream takes over a client's stream: for a new session, or for the one
+// that it wants to carry (PROTOCOL 1.10). What is refused is closed.
+func (s *Server) acceptStream(c net.Conn, sid string, h *Handshake, early []byte) {
+	if sid != "" {
+		session := s.sessions.find(sid)
+		if session == nil || session.Revision() != engineio.Revision4 {
+			_ = c.Close()
+			return
+		}
+		s.acceptCandidate(c, nil, early, &socketWire{s: session, form: formStream})
+		return
+	}
+	if s.closing.Load() {
+		_ = c.Close()
+		return
+	}
+	if e := s.limits.begin(h); e != nil {
+		e.count.Add(1)
+		_ = c.Close()
+		return
+	}
+	session := s.newSession(engineio.WebTransport, h, engineio.Revision4, func(session *Session) *socketWire {
+		return &socketWire{s: session, form: formStream}
+	})
+	open := s.openPacket(session, engineio.WebTransport)
+	s.begin(c, open.bytes(layout{form: formStream}), early, session.wire)
+}
