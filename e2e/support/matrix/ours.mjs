@@ -15,10 +15,10 @@ export class OurTarget {
   #control;
   #service;
 
-  /** refusals is what a client hears per namespace that turns everybody away: {message, data}. */
-  static async start({ namespaces, refusals }) {
+  /** refusals is what a client hears per namespace that turns everybody away: {message, data}; flags are those of Service.start. */
+  static async start({ namespaces, refusals, flags = { allowEio3: true } }) {
     const target = new OurTarget();
-    target.#service = await Service.start({ ...(await fixedAddresses()), namespaces: [...namespaces, ...Object.keys(refusals)].join(","), allowEio3: true });
+    target.#service = await Service.start({ ...(await fixedAddresses()), namespaces: [...namespaces, ...Object.keys(refusals)].join(","), ...flags });
     await target.#attach();
     await target.#control.admit(Object.keys(refusals), ({ socket }) => {
       const { message, data } = refusals[socket.namespace];
@@ -33,6 +33,11 @@ export class OurTarget {
   }
 
   #watch;
+
+  /** Where it listens, as host:port. */
+  get edge() {
+    return this.#service.edge;
+  }
 
   get url() {
     return this.#service.url;

@@ -16,24 +16,26 @@ export class ReferenceTarget {
   #io;
   #setUp;
 
-  static async start({ namespaces, refusals }) {
+  /** options are those of its Server. */
+  static async start({ namespaces, refusals, options = { allowEIO3: true, serveClient: false } }) {
     const target = new ReferenceTarget();
     target.#address = (await fixedAddresses()).listen;
-    target.#setUp = { namespaces, refusals };
+    target.#setUp = { namespaces, refusals, options };
     await target.restart();
     return target;
   }
 
   async restart() {
-    this.#http = createServer();
+    const { namespaces, refusals, options } = this.#setUp;
+    // What socket.io answers elsewhere when it makes the HTTP server itself.
+    this.#http = createServer((_, response) => response.writeHead(404).end());
     this.#http.on("connection", (socket) => {
       this.#connections.add(socket);
       socket.on("close", () => this.#connections.delete(socket));
     });
-    this.#io = new Server(this.#http, { allowEIO3: true, serveClient: false });
+    this.#io = new Server(this.#http, options);
     // Otherwise a session that is closed between two polls keeps this process for half a minute.
     this.#io.engine.on("connection", (session) => (session.transport.closeTimeout = 500));
-    const { namespaces, refusals } = this.#setUp;
     for (const name of namespaces) this.#io.of(name).on("connection", (socket) => this.#follow(socket));
     for (const [name, { message, data }] of Object.entries(refusals)) {
       this.#io.of(name).use((_, next) => next(Object.assign(new Error(message), data === undefined ? {} : { data })));
@@ -48,6 +50,10 @@ export class ReferenceTarget {
       this.#events.push({ kind: "received", socketId: socket.id, name, args, reply: ack && ((answer) => ack(...answer)) });
     });
     socket.on("disconnect", (reason) => this.#events.push({ kind: "disconnected", socketId: socket.id, reason }));
+  }
+
+  get edge() {
+    return this.#address;
   }
 
   get url() {
