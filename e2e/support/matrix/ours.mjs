@@ -50,6 +50,12 @@ export class OurTarget {
     return { args: gather(text, attachments), reply: reply || null };
   }
 
+  /** heard is what a socket has sent so far that nobody took: [name, args] of each, where name is as the client wrote it. */
+  heard(socketId) {
+    const sent = this.#watch.events.rest.filter((event) => event.kind === "received" && event.socketId === socketId);
+    return sent.map(({ received: { name, nameIsNumber, arguments: text, attachments } }) => [nameIsNumber ? Number(name) : name, gather(text, attachments)]);
+  }
+
   /** disconnected resolves to why a socket is gone, in Socket.IO's words. */
   async disconnected(socketId) {
     const { reason } = await this.#watch.disconnected(socketId);

@@ -64,6 +64,10 @@ export class ReferenceTarget {
     return this.#events.take((event) => event.kind === "received" && event.socketId === socketId && event.name === name, `${name} of ${socketId}`);
   }
 
+  heard(socketId) {
+    return this.#events.rest.filter((event) => event.kind === "received" && event.socketId === socketId).map(({ name, args }) => [name, args]);
+  }
+
   async disconnected(socketId) {
     return (await this.#events.take((event) => event.kind === "disconnected" && event.socketId === socketId, `the end of ${socketId}`)).reason;
   }
