@@ -17,6 +17,7 @@ export function scatter(args) {
 
 /** gather puts them back. */
 export function gather(text, attachments) {
+  if (attachments.length === 0) return JSON.parse(text);
   return replace(JSON.parse(text), (value) => (value?._placeholder === true ? Buffer.from(attachments[value.num]) : undefined));
 }
 

@@ -65,7 +65,9 @@ export class ReferenceTarget {
   }
 
   heard(socketId) {
-    return this.#events.rest.filter((event) => event.kind === "received" && event.socketId === socketId).map(({ name, args }) => [name, args]);
+    // A packet without a payload is an event without a name there, which no listener can be for.
+    const sent = this.#events.rest.filter(({ kind, name, socketId: id }) => kind === "received" && id === socketId && /string|number/.test(typeof name));
+    return sent.map(({ name, args }) => [name, args]);
   }
 
   async disconnected(socketId) {

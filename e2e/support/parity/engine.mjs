@@ -59,17 +59,28 @@ compare("1.2 a handshake with another method is refused", "plain", async (t) => 
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"]) t.note(method, await t.request(method, t.path(), method === "POST" ? { body: "40" } : {}));
 });
 
+const PLAIN = { "content-type": "text/html", connection: "close" };
+const LATE = {
+  why: "the reference finds out after the 101, and writes the text of a refusal into the WebSocket",
+  reference: { status: 101, headers: {}, body: "" }, ours: { status: 400, headers: PLAIN, body: "Unsupported protocol version" },
+};
 const onUpgrade = refusals.filter(([what]) => !what.includes("websocket")).map(([what, query]) => [what, query.replace("transport=polling", "transport=websocket")]);
 for (const [what, query] of onUpgrade) {
   compare(`1.2 ${what} on an upgrade request is refused in plain text`, "plain", async (t) => {
     t.note("answer", await t.refusedUpgrade(`/socket.io/?${query}`));
-  });
+  }, /^(revision|no revision)/.test(what) && !what.includes("sid") ? { answer: LATE } : {});
 }
 
 compare("1.2 a transport that is not enabled is refused", "pollingOnly", async (t) => {
   t.note("upgrade", await t.refusedUpgrade(t.path("websocket")));
   t.note("get", await t.get(t.path("websocket")));
   t.note("open", (await t.session()).first);
+}, {
+  upgrade: {
+    why: "without WebSocket the reference does not listen to upgrade requests at all, and Node hands them on as plain ones",
+    reference: { status: 400, headers: { "content-type": "application/json" }, body: '{"code":0,"message":"Transport unknown"}' },
+    ours: { status: 400, headers: PLAIN, body: "Transport unknown" },
+  },
 });
 compare("1.2 polling that is not enabled is refused", "webSocketOnly", async (t) => {
   t.note("get", await t.get(t.path("polling")));
@@ -77,10 +88,11 @@ compare("1.2 polling that is not enabled is refused", "webSocketOnly", async (t)
 });
 
 compare("1.2 characters that no Origin may have", "plain", async (t) => {
-  for (const [what, origin] of [["ü", "https://ü.example"], ["del", "https://a\x7f.example"], ["a tab", "https://a\texample"]]) {
+  for (const [what, origin] of [["ü", "https://ü.example"], ["a tab", "https://a\texample"]]) {
     t.note(what, await t.get(t.path(), { origin }));
     t.note(`${what} on upgrade`, await t.refusedUpgrade(t.path("websocket"), { origin }));
   }
+  t.note("del", (await t.get(t.path(), { origin: "https://a\x7f.example" })).status); // refused below Socket.IO
   t.note("latin-1", await t.request("GET", t.path(), { headers: { origin: Buffer.from("https://é.example", "latin1").toString("latin1") } }));
 });
 
@@ -93,9 +105,8 @@ compare("1.2 a sid is good for its own transport and revision only", "revision3"
   const ws = await t.webSocket();
   const sid = JSON.parse(ws.open.slice(1)).sid;
   t.note("polling with the sid of a WebSocket", await t.get(t.path("polling", { sid })));
-  t.note("websocket by GET", await t.get(t.path("websocket", { sid })));
   ws.text("40");
-  t.note("the WebSocket", await t.until(ws));
+  t.note("the WebSocket", await t.frames(ws, 1));
 });
 
 compare("1.2 an upgrade to a transport that cannot", "plain", async (t) => {
@@ -176,6 +187,7 @@ compare("1.4 other types of body are text", "plain", async (t) => {
   }
 });
 
+const LENIENT = "Node's decoder passes over what is not base64, and the message is then one too many; we say what it is";
 compare("1.4 an unknown packet in a payload", "plain", async (t) => {
   for (const [what, body] of [["at the end", '42["up",1]\x1ex'], ["in the middle", '42["up",1]\x1e7\x1e42["up",2]'], ["bad base64", 'b***'], ["an empty one", '42["up",1]\x1e'], ["nothing", ""]]) {
     const session = await t.entered();
@@ -184,8 +196,14 @@ compare("1.4 an unknown packet in a payload", "plain", async (t) => {
     if (body.startsWith("42")) t.note(`${what}: before`, (await t.target.received(session.socketId, "up")).args);
     t.note(`${what}: session`, await t.alive(session));
   }
+}, {
+  "bad base64: reason": { why: LENIENT, reference: "forced close", ours: "parse error" },
 });
 
+const CUT = {
+  why: "what is left of the body is not read, so the connection is of no further use",
+  reference: { status: 413, headers: {}, body: "" }, ours: { status: 413, headers: { connection: "close" }, body: "" },
+};
 compare("1.4 a body over the limit", "small", async (t) => {
   const message = (size) => `42["up","${"x".repeat(size - '42["up",""]'.length)}"]`;
   for (const [what, options] of [["at once", { body: message(1025) }], ["in chunks", { chunks: [message(600), "x".repeat(425)] }]]) {
@@ -197,7 +215,7 @@ compare("1.4 a body over the limit", "small", async (t) => {
   t.note("exactly the limit", await t.post(session.path, message(1024)));
   t.note("exactly the limit: heard", (await t.target.received(session.socketId, "up")).args[0].length);
   t.note("open", (await t.session()).first.body);
-});
+}, { "at once": CUT, "in chunks": CUT });
 
 compare("1.4 second GET while one is pending", "plain", async (t) => {
   const session = await t.entered();
@@ -350,7 +368,7 @@ const frames = {
   "bad base64": frame(opcode.text, "b***"),
 };
 /** Where we differ on purpose. */
-const ownFrames = {};
+const ownFrames = { "bad base64": { reason: { why: LENIENT, reference: "forced close", ours: "parse error" } } };
 for (const [what, bytes] of Object.entries(frames)) {
   compare(`1.5 ${what}`, "small", async (t) => {
     const ws = await t.joined();

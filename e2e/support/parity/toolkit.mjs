@@ -11,7 +11,7 @@ const noted = (name) => NOTED.includes(name) || name.startsWith("access-control-
 /** steady takes out of a text what is another one each time: ids, offsets, and the v3 length before an open packet. */
 export function steady(text) {
   return text
-    .replace(/"(sid|pid)":"[\w-]{20}"/g, '"$1":"<id>"')
+    .replace(/(\\?")(sid|pid)\1:\1[\w-]{20}\1/g, "$1$2$1:$1<id>$1")
     .replace(/\b(io|[\w]+)=[\w-]{20};/g, "$1=<id>;");
 }
 

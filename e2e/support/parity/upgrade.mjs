@@ -39,8 +39,10 @@ compare("1.6 the poll that waits when the upgrade comes is released", "plain", a
   const poll = await t.begin("GET", session.path);
   await t.post(session.path, "3");
   ws.text("5");
-  t.note("poll", await poll.answer());
+  t.note("poll", (await poll.answer()).body);
   t.note("the session", await t.until(ws));
+}, {
+  poll: { why: "the session goes on: a noop says so, a close packet says the opposite", reference: "1", ours: "6" },
 });
 
 compare("1.6 a second candidate does not hurt the first", "plain", async (t) => {
