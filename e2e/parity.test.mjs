@@ -3,5 +3,6 @@
 import "./support/parity/engine.mjs";
 import "./support/parity/upgrade.mjs";
 import "./support/parity/cors.mjs";
+import "./support/parity/bundle.mjs";
 import "./support/parity/revision3.mjs";
 import "./support/parity/socketio.mjs";

@@ -1,5 +1,6 @@
 // Scenarios of the comparison, and how two transcripts are compared.
 
+import { appendFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import { after, afterEach, test } from "node:test";
 
@@ -9,6 +10,7 @@ import { NAMESPACES, REFUSALS } from "../matrix/scenarios.mjs";
 import { setups } from "./setups.mjs";
 import { Toolkit } from "./toolkit.mjs";
 
+/** Set-ups that run: name to a promise of both targets. PARITY_SHOW names a file that every transcript is added to. */
 const running = {};
 
 /** pair resolves to both targets of a set-up; they are started once for all scenarios. */
@@ -32,6 +34,7 @@ export function compare(name, setup, drive, differences = {}) {
       return value;
     });
     const [theirs, own] = await Promise.all([record(reference, drive), record(ours, drive)]);
+    if (process.env.PARITY_SHOW) appendFileSync(process.env.PARITY_SHOW, `${JSON.stringify({ name, reference: theirs, ours: own })}\n`);
     const expected = theirs.map(([label, value]) => {
       const difference = differences[label];
       if (!difference) return [label, value];

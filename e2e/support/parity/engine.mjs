@@ -1,6 +1,8 @@
 // PROTOCOL 1.1 to 1.5: requests, refusals, handshakes, polling, WebSocket.
 
-import { frame, opcode } from "../raw.mjs";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+
+import { frame, opcode, upgrade } from "../raw.mjs";
 import { compare } from "./compare.mjs";
 import { steady } from "./toolkit.mjs";
 
@@ -35,10 +37,13 @@ compare("1.1 the last of several values of a query counts, and EIO counts as it 
   }
 });
 
-compare("1.1 an upgrade request to elsewhere is closed without an answer, after a second", "plain", async (t) => {
+compare("1.1 an upgrade request to elsewhere", "plain", async (t) => {
   const raw = await t.raw();
-  raw.send("GET /elsewhere HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n");
-  t.note("bytes", (await raw.end()).toString("latin1").split("\r\n")[0]);
+  raw.send(upgrade("/elsewhere"));
+  const line = raw.received((bytes) => (bytes.includes("\r\n") ? bytes.toString("latin1").split("\r\n")[0] : null));
+  t.note("answer", await line.catch((error) => (/connection ended/.test(error.message) ? "closed without one" : error.message)));
+}, {
+  answer: { why: "who asks in the wrong place is told so, at once instead of cut off after a second", reference: "closed without one", ours: "HTTP/1.1 404 Not Found" },
 });
 
 const refusals = [
@@ -398,3 +403,36 @@ compare("1.5 permessage-deflate is agreed on only where it is configured", "plai
   const ws = await t.webSocket({ headers: { "sec-websocket-extensions": "permessage-deflate" } });
   t.note("answer", /sec-websocket-extensions: .*/i.exec(ws.answer)?.[0].toLowerCase() ?? "none");
 });
+
+compare("1.5 permessage-deflate, where it is configured", "deflate", async (t) => {
+  const plain = await t.webSocket();
+  t.note("not asked for", /sec-websocket-extensions/i.test(plain.answer));
+  const ws = await t.joined({ headers: { "sec-websocket-extensions": "permessage-deflate; client_max_window_bits" } });
+  t.note("asked for", /sec-websocket-extensions: (permessage-deflate)/i.exec(ws.answer)?.[1]);
+  for (const size of [900, 2000]) {
+    await t.target.tell({ sockets: [ws.socketId] }, "down", ["x".repeat(size)]);
+    const compressed = ((await ws.raw.received((bytes) => bytes[0] ?? null)) & 0x40) !== 0;
+    const { payload } = await ws.next();
+    const text = compressed ? inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 255, 255])]), { finishFlush: constants.Z_SYNC_FLUSH }) : payload;
+    t.note(`${size}`, [compressed, text.toString()]);
+  }
+  const deflated = deflateRawSync('42["up","ä😀"]', { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+  ws.raw.send(frame(opcode.text, deflated, { rsv: 4 }));
+  t.note("heard", (await t.target.received(ws.socketId, "up")).args);
+  ws.raw.send(frame(opcode.text, Buffer.from([0xff, 0xff, 0xff]), { rsv: 4 }));
+  t.note("what cannot be inflated", await t.frames(ws));
+});
+
+compare("1.5 a message that is too large once it is inflated", "deflateSmall", async (t) => {
+  const ws = await t.joined({ headers: { "sec-websocket-extensions": "permessage-deflate" } });
+  const deflated = deflateRawSync(`42["up","${"x".repeat(2000)}"]`, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+  ws.raw.send(frame(opcode.text, deflated, { rsv: 4 }));
+  t.note("frames", await t.frames(ws));
+});
+
+for (const offer of ["permessage-deflate; bogus=1", "permessage-deflate; server_max_window_bits=99", "permessage-deflate, permessage-deflate", "constructor", "__proto__; a=1", ";", "x-other"]) {
+  compare(`1.5 the extension offer ${offer}`, "deflate", async (t) => {
+    const { status } = await t.refusedUpgrade(t.path("websocket"), { "sec-websocket-extensions": offer });
+    t.note("status", status);
+  });
+}

@@ -15,6 +15,13 @@ export function steady(text) {
     .replace(/\b(io|[\w]+)=[\w-]{20};/g, "$1=<id>;");
 }
 
+/** Our bundle is said to vary with Accept-Encoding; one scenario shows it, the others do without. */
+export const ENCODING = "Accept-Encoding";
+export function withoutEncoding({ vary, ...headers }) {
+  const left = (vary ?? "").split(/,\s*/).filter((one) => one !== "" && one !== ENCODING).join(", ");
+  return left === "" ? headers : { ...headers, vary: left };
+}
+
 /** Toolkit talks to one target and keeps the transcript: what was noted under which label. */
 export class Toolkit {
   #opened = [];
