@@ -81,6 +81,7 @@ class JavaScriptSocket {
   constructor(manager, namespace, legacy) {
     this.#events = new Inbox(`the events of ${namespace}`);
     this.#lifecycle = new Inbox(`the connection to ${namespace}`);
+    this.namespace = namespace;
     this.#socket = manager.socket(namespace);
     this.#socket.on("connect", () => {
       // Clients of revision 3 make up the id themselves, and the oldest do not do it as the server does (PROTOCOL 2.7).

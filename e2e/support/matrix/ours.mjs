@@ -4,11 +4,19 @@ import { Control } from "../control.mjs";
 import { fixedAddresses, Service } from "../service.mjs";
 import { gather, scatter } from "./binary.mjs";
 
-const kebabReason = (reason) => reason.toLowerCase().replaceAll("_", " ");
 /** Socket.IO's own words for the reasons of Watch that are not the same words in lower case. */
 const REASONS = {
   CLIENT_DISCONNECT: "client namespace disconnect", SERVER_DISCONNECT: "server namespace disconnect", SHUTTING_DOWN: "server shutting down",
 };
+
+/**
+ * place is what an event of a socket has. Clients of revision 3 put their namespace before their id outside of the main one; a target of the control
+ * plane may be written so too, but an event has the 20 characters, and the namespace beside them.
+ */
+function place(socket) {
+  if (typeof socket === "string") return { socketId: socket };
+  return { socketId: socket.id.slice(socket.id.indexOf("#") + 1), namespace: socket.namespace };
+}
 
 /** OurTarget is the real binary and a service that talks to it. */
 export class OurTarget {
@@ -43,9 +51,9 @@ export class OurTarget {
     return this.#service.url;
   }
 
-  /** received takes the next event called name of a socket: its arguments, and reply(args) if it is to be answered. */
-  async received(socketId, name) {
-    const { arguments: text, attachments, ackToken } = await this.#watch.received(socketId, name);
+  /** received takes the next event called name of a socket, or of the one with this id: its arguments, and reply(args) if it is to be answered. */
+  async received(socket, name) {
+    const { received: { arguments: text, attachments, ackToken } } = await this.#watch.take({ kind: "received", ...place(socket) }, name);
     const reply = ackToken && ((args) => this.#control.reply({ ackToken, ...scatter(args) }));
     return { args: gather(text, attachments), reply: reply || null };
   }
@@ -57,9 +65,10 @@ export class OurTarget {
   }
 
   /** disconnected resolves to why a socket is gone, in Socket.IO's words. */
-  async disconnected(socketId) {
-    const { reason } = await this.#watch.disconnected(socketId);
-    return REASONS[reason] ?? kebabReason(reason);
+  async disconnected(socket) {
+    const { disconnected } = await this.#watch.take({ kind: "disconnected", ...place(socket) });
+    const reason = disconnected.reason.replace("DISCONNECT_REASON_", "");
+    return REASONS[reason] ?? reason.toLowerCase().replaceAll("_", " ");
   }
 
   /** tell emits an event to {namespace, rooms, sockets, exceptRooms, exceptSockets}. */

@@ -127,6 +127,7 @@ class PythonSocket {
   #lifecycle;
 
   constructor(namespace, call, close) {
+    this.namespace = namespace;
     this.#call = call;
     this.#close = close;
     this.#events = new Inbox(`the events of ${namespace}`);

@@ -60,7 +60,8 @@ export class ReferenceTarget {
     return `http://${this.#address}`;
   }
 
-  received(socketId, name) {
+  received(socket, name) {
+    const socketId = socket.id ?? socket;
     return this.#events.take((event) => event.kind === "received" && event.socketId === socketId && event.name === name, `${name} of ${socketId}`);
   }
 
@@ -70,7 +71,8 @@ export class ReferenceTarget {
     return sent.map(({ name, args }) => [name, args]);
   }
 
-  async disconnected(socketId) {
+  async disconnected(socket) {
+    const socketId = socket.id ?? socket;
     return (await this.#events.take((event) => event.kind === "disconnected" && event.socketId === socketId, `the end of ${socketId}`)).reason;
   }
 

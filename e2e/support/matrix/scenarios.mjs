@@ -40,21 +40,21 @@ export const scenarios = {
     const client = (await open().settled()).in("/");
     const text = spoken(TEXT, { driver, mode });
     await client.emit("up", ...text);
-    const { args, reply } = await target.received(client.id, "up");
+    const { args, reply } = await target.received(client, "up");
     sameArguments(args, text);
     assert.equal(reply, null);
     await target.tell({ sockets: [client.id] }, "down", text);
     sameArguments(await client.next("down"), text);
     if (text === TEXT) return;
     await client.emit("up", "äöü 😀");
-    sameArguments((await target.received(client.id, "up")).args, [Buffer.from("äöü 😀").toString("latin1")]);
+    sameArguments((await target.received(client, "up")).args, [Buffer.from("äöü 😀").toString("latin1")]);
   },
 
   async "binary both ways"({ target, driver, mode, open }) {
     const client = (await open().settled()).in("/");
     const binary = spoken(BINARY, { driver, mode });
     await client.emit("up", ...binary);
-    sameArguments((await target.received(client.id, "up")).args, binary);
+    sameArguments((await target.received(client, "up")).args, binary);
     await target.tell({ sockets: [client.id] }, "down", binary);
     sameArguments(await client.next("down"), binary);
     // And text goes on afterwards.
@@ -67,7 +67,7 @@ export const scenarios = {
     const [text, echo, binary] = spoken([TEXT, ECHO, BINARY], { driver, mode });
     for (const [asked, answered] of [[text, echo], [[], []], [["binary"], binary], [binary, ["text"]]]) {
       const asking = client.ask("asked", ...asked);
-      const { args, reply } = await target.received(client.id, "asked");
+      const { args, reply } = await target.received(client, "asked");
       sameArguments(args, asked);
       await reply(answered);
       sameArguments(await asking, answered);
@@ -107,7 +107,7 @@ export const scenarios = {
     assert.notEqual(main.id, chat.id);
     for (const [namespace, client] of [["/", main], ["/chat", chat]]) {
       await client.emit("up", namespace, bytes(5));
-      sameArguments((await target.received(client.id, "up")).args, [namespace, bytes(5)]);
+      sameArguments((await target.received(client, "up")).args, [namespace, bytes(5)]);
       await target.tell({ namespace, sockets: [client.id] }, "down", [namespace, bytes(5)]);
       sameArguments(await client.next("down"), [namespace, bytes(5)]);
       sameArguments(await target.ask(namespace, client.id, "question", [namespace]), [namespace]);
@@ -115,7 +115,7 @@ export const scenarios = {
     assert.equal(main.waiting("down") + chat.waiting("down"), 0);
     if (!driver.leavesOne) return;
     chat.leave();
-    assert.equal(await target.disconnected(chat.id), "client namespace disconnect");
+    assert.equal(await target.disconnected(chat), "client namespace disconnect");
     await target.tell({ sockets: [main.id] }, "down", ["still here"]);
     sameArguments(await main.next("down"), ["still here"]);
   },
@@ -123,7 +123,7 @@ export const scenarios = {
   async "a namespace of its own, without the main one"({ target, open }) {
     const chat = (await open({ namespaces: ["/chat"] }).settled()).in("/chat");
     await chat.emit("up", 1);
-    sameArguments((await target.received(chat.id, "up")).args, [1]);
+    sameArguments((await target.received(chat, "up")).args, [1]);
     sameArguments(await target.ask("/chat", chat.id, "question", ["?"]), ["?"]);
   },
 
@@ -148,16 +148,15 @@ export const scenarios = {
     const connection = await open().settled();
     const client = connection.in("/");
     await target.disconnect("/", client.id, false);
-    assert.equal(await target.disconnected(client.id), "server namespace disconnect");
+    assert.equal(await target.disconnected(client), "server namespace disconnect");
     assert.match(await client.disconnected() ?? "io server disconnect", /^io server disconnect$/);
   },
 
   async "the server closes a connection"({ target, open }) {
     const connection = await open({ namespaces: ["/", "/chat"] }).settled();
-    const ids = NAMESPACES.map((namespace) => connection.in(namespace).id);
-    await target.disconnect("/chat", ids[1], true);
-    for (const [i, namespace] of NAMESPACES.entries()) {
-      assert.equal(await target.disconnected(ids[i]), "server namespace disconnect");
+    await target.disconnect("/chat", connection.in("/chat").id, true);
+    for (const namespace of NAMESPACES) {
+      assert.equal(await target.disconnected(connection.in(namespace)), "server namespace disconnect");
       assert.match(await connection.in(namespace).disconnected() ?? "io server disconnect", /^io server disconnect$/);
     }
   },
@@ -167,14 +166,14 @@ export const scenarios = {
     const client = connection.in("/");
     await client.leave();
     // A client that closes its connection along with it may be heard to do that first.
-    assert.match(await target.disconnected(client.id), driver.leavesOne ? /^client namespace disconnect$/ : /^(client namespace disconnect|transport close)$/);
+    assert.match(await target.disconnected(client), driver.leavesOne ? /^client namespace disconnect$/ : /^(client namespace disconnect|transport close)$/);
     assert.match(await client.disconnected() ?? "io client disconnect", /^io client disconnect$/);
   },
 
   async "the client drops its connection"({ target, open }) {
     const connection = await open().settled();
     await connection.drop();
-    assert.equal(await target.disconnected(connection.in("/").id), "transport close");
+    assert.equal(await target.disconnected(connection.in("/")), "transport close");
   },
 };
 
@@ -202,6 +201,6 @@ export async function comesBack({ target, open }) {
     await target.tell({ namespace, sockets: [client.id] }, "down", ["welcome back"]);
     sameArguments(await client.next("down"), ["welcome back"]);
     await client.emit("up", "again");
-    sameArguments((await target.received(client.id, "up")).args, ["again"]);
+    sameArguments((await target.received(client, "up")).args, ["again"]);
   }
 }

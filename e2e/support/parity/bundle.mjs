@@ -22,23 +22,21 @@ compare("6 names that are not in the bundle", "plain", async (t) => {
   }
 });
 
-const VALIDATED = {
-  why: "RFC 9110 15.4.5: a 304 carries the ETag and Cache-Control that a 200 would", reference: [304, {}, 0],
-  ours: [304, { "cache-control": "public, max-age=0", etag: '"4.8.4"' }, 0],
-};
 compare("6 revalidation", "plain", async (t) => {
   const { headers: { etag } } = await t.get("/socket.io/socket.io.js");
   for (const tag of [etag, `W/${etag}`, '"another"', "*", `"a", ${etag}`]) {
     const { status, headers, body } = await t.get("/socket.io/socket.io.js", { "if-none-match": tag });
     t.note(tag, [status, withoutEncoding(headers), body.length]);
   }
-}, { '"4.8.4"': VALIDATED, 'W/"4.8.4"': VALIDATED });
+});
 
 compare("6 compression of the bundle", "plain", async (t) => {
   for (const accepted of ["br", "gzip", "deflate", "gzip, deflate, br", "gzip;q=1, br;q=0.5", "identity", "*", ""]) {
     const { status, headers } = await t.get("/socket.io/socket.io.js", { "accept-encoding": accepted });
-    t.note(accepted, [status, withoutEncoding(headers)]);
+    t.note(accepted, [status, headers["content-encoding"] ?? "none"]);
   }
+}, {
+  "gzip, deflate, br": { why: "of what a browser takes as gladly, br is the smallest; the reference takes what is named first", reference: [200, "gzip"], ours: [200, "br"] },
 });
 
 compare("6 the method is not looked at", "plain", async (t) => {

@@ -21,7 +21,7 @@ for (const setup of ["plain", "corsAny", "corsFixed", "corsList", "corsReflect",
       t.note("preflight of a session", await t.request("OPTIONS", session.path, { headers: { ...headers, "access-control-request-method": "POST" } }));
       t.note("options", await t.request("OPTIONS", t.path(), { headers }));
       t.note("bundle", withoutEncoding((await t.request("HEAD", "/socket.io/socket.io.min.js", { headers })).headers));
-      t.note("upgrade", (await t.webSocket({ headers })).answer.toLowerCase().split("\r\n").filter((line) => /^(http|access-|vary)/.test(line)));
+      t.note("upgrade", (await t.webSocket({ headers })).answer.toLowerCase().split("\r\n").filter((line) => /^(http|access-|vary)/.test(line)).sort());
       t.note("upgrade refused", await t.refusedUpgrade("/socket.io/?EIO=4", headers));
     });
   }

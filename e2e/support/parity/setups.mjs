@@ -24,7 +24,10 @@ export const setups = {
   corsList: cors({ origin: ["https://a.example", "https://b.example"] }, { corsOrigins: "https://a.example,https://b.example" }),
   corsReflect: cors({ origin: true, credentials: true }, { corsOrigins: "reflect", corsCredentials: true }),
   corsAll: cors(
-    { origin: ["https://a.example", "https://b.example"], credentials: true, methods: ["GET", "POST"], allowedHeaders: ["x-one", "x-two"], exposedHeaders: ["x-three"], maxAge: 600 },
+    {
+      origin: ["https://a.example", "https://b.example"], credentials: true, methods: ["GET", "POST"], allowedHeaders: ["x-one", "x-two"],
+      exposedHeaders: ["x-three"], maxAge: 600,
+    },
     {
       corsOrigins: "https://a.example,https://b.example", corsCredentials: true, corsMethods: "GET,POST", corsAllowedHeaders: "x-one,x-two",
       corsExposedHeaders: "x-three", corsMaxAge: "10m",

@@ -49,7 +49,10 @@ export class Toolkit {
     const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
     raw.send(head(method, path, { ...length, ...(chunks && { "transfer-encoding": "chunked" }), ...headers }));
     if (body !== undefined) raw.send(body);
-    for (const chunk of chunks ?? []) raw.send(Buffer.concat([Buffer.from(`${Buffer.byteLength(chunk).toString(16)}\r\n`), Buffer.from(chunk), Buffer.from("\r\n")]));
+    for (const chunk of chunks ?? []) {
+      raw.send(`${Buffer.byteLength(chunk).toString(16)}\r\n`);
+      raw.send(chunk).send("\r\n");
+    }
     if (chunks) raw.send("0\r\n\r\n");
     return new Exchange(raw, method);
   }

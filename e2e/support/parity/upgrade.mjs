@@ -55,7 +55,8 @@ compare("1.6 a second candidate does not hurt the first", "plain", async (t) => 
 });
 
 for (const [what, packet] of [
-  ["no probe", '42["up"]'], ["another probe", "2other"], ["an upgrade without a probe", "5"], ["a pong", "3probe"], ["a close", "1"], ["nothing", ""], ["an unknown packet", "x"],
+  ["no probe", '42["up"]'], ["another probe", "2other"], ["an upgrade without a probe", "5"], ["a pong", "3probe"], ["a close", "1"], ["nothing", ""],
+  ["an unknown packet", "x"],
 ]) {
   compare(`1.6 ${what} first`, "plain", async (t) => {
     const session = await t.entered();
@@ -127,7 +128,7 @@ compare("1.6 without upgrades", "noUpgrades", async (t) => {
   ws.text("2probe");
   t.note("frames", await t.frames(ws, 1));
   t.note("session", await t.alive(session));
-});
+}, { frames: { why: "what is not offered is not taken either", reference: ["3probe"], ours: ["close 1005"] } });
 
 compare("1.7 who does not answer a heartbeat is closed", "quick", async (t) => {
   const ws = await t.joined();
