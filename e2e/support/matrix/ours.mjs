@@ -20,6 +20,8 @@ function place(socket) {
 
 /** OurTarget is the real binary and a service that talks to it. */
 export class OurTarget {
+  /** What is sent to clients of revision 3 is ASCII, which those of 1.x read as well. */
+  escapesForRevision3 = true;
   #control;
   #service;
 
