@@ -1,7 +1,7 @@
 // Scenarios of the comparison, and how two transcripts are compared.
 
-import { appendFileSync } from "node:fs";
 import assert from "node:assert/strict";
+import { appendFileSync } from "node:fs";
 import { after, afterEach, test } from "node:test";
 
 import { OurTarget } from "../matrix/ours.mjs";

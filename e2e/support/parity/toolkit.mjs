@@ -8,11 +8,11 @@ const NOTED = [
 ];
 const noted = (name) => NOTED.includes(name) || name.startsWith("access-control-") || name.startsWith("sec-websocket-ext");
 
-/** steady takes out of a text what is another one each time: ids, offsets, and the v3 length before an open packet. */
+/** steady takes out of a text what is another one each time: ids, and the value of the cookie that holds one. */
 export function steady(text) {
   return text
     .replace(/(\\?")(sid|pid)\1:\1[\w-]{20}\1/g, "$1$2$1:$1<id>$1")
-    .replace(/\b(io|[\w]+)=[\w-]{20};/g, "$1=<id>;");
+    .replace(/\b(\w+)=[\w-]{20};/g, "$1=<id>;");
 }
 
 /** Our bundle is said to vary with Accept-Encoding; one scenario shows it, the others do without. */
@@ -116,7 +116,7 @@ export class Toolkit {
     return ws;
   }
 
-  /** upgrade sends a request for a WebSocket that is to be refused and resolves to the answer. */
+  /** refusedUpgrade asks for a WebSocket and resolves to the answer, which is to be a refusal. */
   async refusedUpgrade(path, headers) {
     const raw = await this.raw();
     raw.send(upgrade(path, headers));
@@ -141,7 +141,7 @@ export class Toolkit {
     return seen;
   }
 
-  /** asks resolves to what a WebSocket in the main namespace shows until it has answered a question that is always answered, or has closed. */
+  /** until resolves to what a WebSocket shows until it has answered a question that is always answered, and "alive", or has closed. */
   async until(ws, question = "40/nowhere,", answer = /^44\/nowhere,/) {
     ws.text(question);
     const seen = [];
