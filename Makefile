@@ -44,7 +44,7 @@ test-portable: check-go bundle ## Run the edge's and the process' tests on the p
 	REALTIME_TEST_ENGINE=portable go test -race -shuffle=on -timeout 10m ./wsedge/... ./cmd/...
 
 .PHONY: test-e2e
-test-e2e: build node_modules chromium ## Run the tests with the real Socket.IO client and Chromium.
+test-e2e: build node_modules chromium python-socketio ## Run the tests with the real Socket.IO clients and Chromium.
 	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' CHAT_BIN='$(CURDIR)/bin/chat' npm test --silent
 
 .PHONY: fuzz
@@ -108,6 +108,17 @@ chromium:
 		if ! command -v sudo >/dev/null; then echo "chromium is not installed: as root, apt-get install chromium"; exit 1; fi; fi; \
 	echo "installing chromium"; \
 	$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+
+# Python's client, one of those that the tests speak with, for the interpreter of Debian's packages.
+.PHONY: python-socketio
+python-socketio:
+	@if /usr/bin/python3 -c 'import socketio, requests, websocket' 2>/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "python-socketio, requests and websocket-client are not installed for /usr/bin/python3"; exit 1; fi; \
+	root=; if [ "$$(id -u)" != 0 ]; then root=sudo; \
+		if ! command -v sudo >/dev/null; then echo "python-socketio is not installed: as root, apt-get install python3-socketio"; exit 1; fi; fi; \
+	echo "installing python3-socketio"; \
+	$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		python3-socketio python3-requests python3-websocket >/dev/null
 
 # The name holds the version, so that another one is another file.
 $(GOLANGCI):

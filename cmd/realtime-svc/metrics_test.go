@@ -59,7 +59,7 @@ func fixedCollector(t *testing.T) *collector {
 				SocketsAway: 44, RecoveryBytes: 45,
 				ConnectionsLimited: 46, SessionsLimited: 47, HandshakesLimited: 48, IdleEvicted: 49, ProxyFailed: 5, BodiesLimited: 51,
 				RefusalContexts: map[string]uint64{"INVALID_ORIGIN": 52},
-				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
+				Accepted:        34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
 			}
 		},
 		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },

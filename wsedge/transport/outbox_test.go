@@ -70,7 +70,7 @@ func TestFormsOfBinaryMessages(t *testing.T) {
 		"WebSocket, b64":               {formFramesBase64, "\x81\x06451-[]\x81\x05bAQI=\x81\x01b", "\x81\x05bAQI="},
 		"WebSocket, revision 3":        {formFrames3, "\x81\x06451-[]\x82\x03\x04\x01\x02\x82\x01\x04", "\x82\x03\x04\x01\x02"},
 		"WebSocket, revision 3, b64":   {formFrames3Base64, "\x81\x06451-[]\x81\x06b4AQI=\x81\x02b4", "\x81\x06b4AQI="},
-		"WebTransport":                 {formStream, "\x06451-[]\x82\x01\x02\x80", "\x82\x01\x02"},
+		"WebTransport":                 {formStream, "\x06451-[]\x82\x01\x02\x01b", "\x82\x01\x02"},
 		"polling":                      {formPayload, "451-[]\x1ebAQI=\x1eb", "bAQI="},
 		"polling, revision 3":          {formPayload3, "6:451-[]6:b4AQI=2:b4", "6:b4AQI="},
 		"polling, revision 3, binary":  {formPayload3Binary, "\x00\x06\xff451-[]\x01\x03\xff\x04\x01\x02\x01\x01\xff\x04", "\x01\x03\xff\x04\x01\x02"},
