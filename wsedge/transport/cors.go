@@ -73,24 +73,15 @@ func (c *CORS) validate() error {
 }
 
 // serve puts the headers into the answer to r, and answers a preflight, which
-// it reports. Upgrade requests are left alone: nothing of this holds for them.
+// it reports. Upgrade requests are left alone, as nothing of this binds them: the
+// 101 alone gets the headers (welcome).
 func (c *CORS) serve(w http.ResponseWriter, r *http.Request) (preflight bool) {
 	if c == nil || isUpgrade(r) {
 		return false
 	}
 	origin := originOf(r)
-	if c.OriginFunc != nil && !c.OriginFunc(origin) {
-		return false
-	}
 	h := w.Header()
-	c.origin(h, origin)
-	if c.Credentials {
-		h.Set("Access-Control-Allow-Credentials", "true")
-	}
-	if len(c.ExposedHeaders) > 0 {
-		h.Set("Access-Control-Expose-Headers", strings.Join(c.ExposedHeaders, ","))
-	}
-	if r.Method != http.MethodOptions {
+	if !c.headers(h, origin) || r.Method != http.MethodOptions {
 		return false
 	}
 	c.preflight(h, r)
@@ -99,6 +90,32 @@ func (c *CORS) serve(w http.ResponseWriter, r *http.Request) (preflight bool) {
 	h["content-length"] = []string{"0"}
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// headers puts in what every answer to that origin has; false: there is nothing for it.
+func (c *CORS) headers(h http.Header, origin string) bool {
+	if c.OriginFunc != nil && !c.OriginFunc(origin) {
+		return false
+	}
+	c.origin(h, origin)
+	if c.Credentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	if len(c.ExposedHeaders) > 0 {
+		h.Set("Access-Control-Expose-Headers", strings.Join(c.ExposedHeaders, ","))
+	}
+	return true
+}
+
+// welcome returns the 101 with the headers in it, which browsers ignore but the
+// reference sends (PROTOCOL 1.9).
+func (c *CORS) welcome(answer []byte, origin string) []byte {
+	if c == nil {
+		return answer
+	}
+	h := make(http.Header)
+	c.headers(h, origin)
+	return addHeaders(answer, h)
 }
 
 func (c *CORS) origin(h http.Header, origin string) {

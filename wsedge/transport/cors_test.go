@@ -122,7 +122,10 @@ func TestCORSNeverBlocksWebSocket(t *testing.T) {
 			t.Errorf("%s: %s\n%s", origin, fresh.head, kept.head)
 		}
 	}
-	if n := s.fast(); n != 3 {
+	if got := s.ask(upgrade(webSocketURL, "Origin: https://app.example")).head; !strings.Contains(got, "\r\nAccess-Control-Allow-Origin: https://app.example\r\n") {
+		t.Error(got)
+	}
+	if n := s.fast(); n != 4 {
 		t.Errorf("%d took the fast way", n)
 	}
 }

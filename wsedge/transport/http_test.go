@@ -193,11 +193,15 @@ func TestTwoWaysInAnswerTheSame(t *testing.T) {
 			s.askOn(c, line("GET", "/elsewhere"))
 			for way, r := range map[string]reply{"new": s.ask(raw), "kept": s.askOn(c, raw)} {
 				got := date.ReplaceAllString(r.head, "Date") + "\n" + r.body
-				if plain[name] == "" {
-					plain[name] = got
+				like := name
+				if config == "CORS" { // whose headers are in the 101
+					like += ", CORS"
 				}
-				if got != plain[name] {
-					t.Errorf("%s, %s, %s:\n%s\nelsewhere:\n%s", config, name, way, got, plain[name])
+				if plain[like] == "" {
+					plain[like] = got
+				}
+				if got != plain[like] {
+					t.Errorf("%s, %s, %s:\n%s\nelsewhere:\n%s", config, name, way, got, plain[like])
 				}
 			}
 		}

@@ -48,6 +48,7 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	if !ok {
 		return false
 	}
+	answer = s.cfg.HTTP.CORS.welcome(answer, strings.Join(h.values("origin"), ", "))
 	if session != nil {
 		s.acceptCandidate(c, answer, early, newWire(session, &p, deflate))
 	} else {
@@ -94,7 +95,7 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.hookHeaders(w.Header(), r, session == nil)
-	answer = addHeaders(answer, w.Header())
+	answer = addHeaders(s.cfg.HTTP.CORS.welcome(answer, originOf(r)), w.Header())
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		s.limits.end(h.encode())
