@@ -258,8 +258,9 @@ func TestFormsOfDialects(t *testing.T) {
 	m := &rooms.Message{Event: "x", Offset: "o1"}
 	seen := make(map[string]bool)
 	for _, d := range []dialect{dialectJSON, dialectMsgpack, dialectOld} {
-		seen[fmt.Sprintf("%p", d.event("/", m))] = true
-		if d.event("/", m) != d.event("/", m) {
+		made := d.event("/", m)
+		seen[fmt.Sprintf("%p", made)] = true
+		if made != d.event("/", m) {
 			t.Errorf("dialect %d: the message was made twice", d)
 		}
 	}

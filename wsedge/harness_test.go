@@ -227,7 +227,7 @@ func (p *peer) frame(op ws.OpCode, b []byte) {
 	}
 }
 
-// next reads one frame: the text of a text frame, "binary …", "close CODE", or
+// next reads one frame: the text of a text frame, "binary …", "close CODE REASON", or
 // "end" when the connection has ended.
 func (p *peer) next() string {
 	p.t.Helper()
@@ -251,8 +251,8 @@ func (p *peer) next() string {
 		if len(payload) == 0 {
 			return "close 1005"
 		}
-		code, _ := ws.ParseCloseFrameData(payload)
-		return fmt.Sprintf("close %d", code)
+		code, reason := ws.ParseCloseFrameData(payload)
+		return strings.TrimSpace(fmt.Sprintf("close %d %s", code, reason))
 	default:
 		return fmt.Sprintf("opcode %d %q", h.OpCode, payload)
 	}

@@ -1,7 +1,6 @@
 package wsedge
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,21 +9,6 @@ import (
 
 	"github.com/realtime-svc/realtime-svc/rooms"
 )
-
-// closing reads a close frame and returns its code and reason.
-func (p *peer) closing() string {
-	p.t.Helper()
-	for {
-		f, err := ws.ReadFrame(p.r)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if f.Header.OpCode == ws.OpClose {
-			code, reason := ws.ParseCloseFrameData(f.Payload)
-			return fmt.Sprintf("%d %s", code, reason)
-		}
-	}
-}
 
 // A client that sends too much is told so, and costs nobody else.
 func TestRateOfOneClient(t *testing.T) {
@@ -36,11 +20,11 @@ func TestRateOfOneClient(t *testing.T) {
 		count  func(Stats) uint64
 	}{
 		"events": {
-			func(c *Config) { c.EventsPerSecond = 5 }, `42["x"]`, 10, "1008 too many events per second",
+			func(c *Config) { c.EventsPerSecond = 5 }, `42["x"]`, 10, "close 1008 too many events per second",
 			func(s Stats) uint64 { return s.EventsLimited },
 		},
 		"bytes": {
-			func(c *Config) { c.BytesPerSecond, c.MaxPayload = 1000, 1000 }, `42["` + strings.Repeat("x", 494) + `"]`, 4, "1008 too many bytes per second",
+			func(c *Config) { c.BytesPerSecond, c.MaxPayload = 1000, 1000 }, `42["` + strings.Repeat("x", 494) + `"]`, 4, "close 1008 too many bytes per second",
 			func(s Stats) uint64 { return s.BytesLimited },
 		},
 	} {
@@ -62,9 +46,7 @@ func TestRateOfOneClient(t *testing.T) {
 						_ = ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(c.packet))))
 					}
 				}()
-				if got := p.closing(); got != c.reason {
-					t.Errorf("closed with %s, want %s", got, c.reason)
-				}
+				p.expect(c.reason)
 				e := <-h.events
 				for e.Kind == rooms.KindEvent { // half a message's worth may have been left
 					e = <-h.events
