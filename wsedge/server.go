@@ -111,8 +111,8 @@ type Config struct {
 	// KeepAuth keeps the auth payload of each socket for those who ask for the
 	// socket later. It costs memory, and tokens in it stay visible to services.
 	KeepAuth bool
-	// KeepHeaders names the request headers (lower case) that a handshake
-	// shows to services. Each costs memory for the life of the session.
+	// KeepHeaders names the request headers (lower case, "*" for all) that a
+	// handshake shows to services. Each costs memory for the life of the session.
 	KeepHeaders []string
 	// HeadTimeout is how long a client may take to send its request head. 0
 	// means 10 s.

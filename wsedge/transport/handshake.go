@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +19,8 @@ type Handshake struct {
 	// URL is the request target as it came: path and raw query.
 	URL string
 	// Headers holds the headers that Config.KeepHeaders names and the request
-	// had, in the order of KeepHeaders; several values are joined by ", ".
+	// had, in the order of KeepHeaders, or by name if that is "*"; several values
+	// are joined by ", ".
 	Headers []Header
 	// Secure tells that the request came over TLS, to the server or to one of
 	// Config.TrustedProxies.
@@ -126,16 +128,37 @@ func (s *Server) handshakeOf(r *http.Request) *Handshake {
 	if len(s.proxies) > 0 {
 		s.proxies.see(h, r.Header.Values)
 	}
-	for _, name := range s.cfg.KeepHeaders {
-		values := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
-		if name == "host" {
-			values = []string{r.Host}
+	h.keep(s.cfg.KeepHeaders, func() []string {
+		names := []string{"host"}
+		for name := range r.Header {
+			names = append(names, strings.ToLower(name))
 		}
-		if len(values) > 0 {
+		return names
+	}, func(name string) []string {
+		if name == "host" {
+			return []string{r.Host}
+		}
+		return r.Header[textproto.CanonicalMIMEHeaderKey(name)]
+	})
+	return h
+}
+
+// everyHeader stands for all headers in Config.KeepHeaders.
+const everyHeader = "*"
+
+// keep takes down the wanted headers. names lists those that the request has, in
+// lower case, in any order and perhaps more than once.
+func (h *Handshake) keep(wanted []string, names func() []string, values func(name string) []string) {
+	if slices.Contains(wanted, everyHeader) {
+		wanted = names()
+		slices.Sort(wanted)
+		wanted = slices.Compact(wanted)
+	}
+	for _, name := range wanted {
+		if values := values(name); len(values) > 0 {
 			h.Headers = append(h.Headers, Header{Name: name, Value: strings.Join(values, joint(name))})
 		}
 	}
-	return h
 }
 
 // joint is what stands between several values of one header.

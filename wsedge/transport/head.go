@@ -169,11 +169,13 @@ func (h *head) handshake(keep []string, remote string) *Handshake {
 		CrossDomain: h.origin,
 		Issued:      time.Now(),
 	}
-	for _, name := range keep {
-		if values := h.values(name); len(values) > 0 {
-			out.Headers = append(out.Headers, Header{Name: name, Value: strings.Join(values, joint(name))})
+	out.keep(keep, func() []string {
+		names := make([]string, 0, len(h.lines))
+		for _, line := range h.lines {
+			names = append(names, strings.ToLower(string(line.name)))
 		}
-	}
+		return names
+	}, h.values)
 	return out
 }
 

@@ -112,10 +112,11 @@ func FuzzParseHead(f *testing.F) {
 		if r.Header.Get("Sec-Websocket-Key") == "" || r.Host == "" {
 			t.Fatalf("net/http misses a header of %q", raw)
 		}
-		keep := []string{"cookie", "host", "origin", "x-y", "user-agent"}
-		fast, slow := h.handshake(keep, ""), (&Server{cfg: Config{KeepHeaders: keep}}).handshakeOf(r)
-		if fast.Issued = slow.Issued; fast.encode() != slow.encode() {
-			t.Fatalf("of %q\nfast %+v\nslow %+v", raw, fast, slow)
+		for _, keep := range [][]string{{"cookie", "host", "origin", "x-y", "user-agent"}, {"*"}} {
+			fast, slow := h.handshake(keep, ""), (&Server{cfg: Config{KeepHeaders: keep}}).handshakeOf(r)
+			if fast.Issued = slow.Issued; fast.encode() != slow.encode() {
+				t.Fatalf("of %q\nfast %+v\nslow %+v", raw, fast, slow)
+			}
 		}
 	})
 }
@@ -143,6 +144,9 @@ func TestHandshakeIsTheSameBothWays(t *testing.T) {
 	back := fast.encode().decode()
 	if !back.Issued.Equal(slow.Issued.Truncate(1e6)) || back.Address != "192.0.2.1" || !back.CrossDomain || len(back.Headers) != 4 {
 		t.Errorf("decoded: %+v", back)
+	}
+	if all := h.handshake([]string{"*"}, "").Headers; len(all) != 8 || all[0].Name != "connection" || all[7] != (Header{"x-one", "1, 2"}) {
+		t.Errorf("all headers: %q", all)
 	}
 	if back.Headers[0] != (Header{"cookie", "a=b; c=d"}) || back.Headers[1] != (Header{"x-one", "1, 2"}) {
 		t.Errorf("headers: %q", back.Headers)

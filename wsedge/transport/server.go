@@ -48,7 +48,7 @@ type Config struct {
 	// 4 MiB.
 	MaxOutbox int
 	// KeepHeaders names the request headers that a Handshake keeps, in lower
-	// case. Each costs memory for the life of the session.
+	// case; "*" stands for all. Each costs memory for the life of the session.
 	KeepHeaders []string
 	// HeadTimeout is how long a client may take from connecting to the end of
 	// its request head. 0 means 10 s.
