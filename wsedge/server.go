@@ -17,8 +17,9 @@ import (
 
 // Observer hears what sockets do.
 type Observer interface {
-	// Observe hears one event. It must not block and must not call back into
-	// the socket's client. Calls for one socket come one after the other, in
+	// Observe hears one event. It must not block, must not call back into the
+	// socket's client, and must not emit where Config.Recovery is used: an emit
+	// of the namespace may be what it is called from. Calls for one socket come one after the other, in
 	// the order connected, events, disconnected (I1). The event is immutable
 	// and may be kept.
 	Observe(e *rooms.Event)
@@ -107,6 +108,7 @@ type Config struct {
 const (
 	defaultPath           = "/socket.io/"
 	defaultConnectTimeout = 45 * time.Second
+	defaultMaxOutbox      = 4 << 20
 	defaultMaxPendingAcks = 1024
 	defaultMaxNamespaces  = 100
 )
@@ -126,6 +128,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if c.MaxOutbox == 0 {
+		c.MaxOutbox = defaultMaxOutbox
 	}
 	if c.MaxPendingAcks == 0 {
 		c.MaxPendingAcks = defaultMaxPendingAcks
@@ -204,7 +209,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg}
 	if cfg.Recovery != nil {
-		cfg.Recovery.stats, cfg.Recovery.tell = &s.stats, cfg.Observer.Observe
+		cfg.Recovery.serve(s)
 	}
 	var files func(http.ResponseWriter, *http.Request) bool
 	if !cfg.DisableClient {
@@ -248,12 +253,15 @@ func (s *Server) keptAuth(auth []byte) []byte {
 }
 
 // Shutdown stops accepting, disconnects every socket ("server shutting down"),
-// closes every session so that its client reconnects elsewhere, waits until the
+// gives up those that are away, closes every session so that its client reconnects elsewhere, waits until the
 // clients have been told or ctx ends, and stops all goroutines.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.transport.StopAccepting()
 	for _, session := range s.transport.Sessions() {
 		session.Handler().(*Client).shutDown()
+	}
+	if r := s.cfg.Recovery; r != nil {
+		r.close()
 	}
 	return s.transport.Shutdown(ctx)
 }

@@ -23,6 +23,7 @@ type counters struct {
 	BytesLimited      atomic.Uint64
 	Recovered         atomic.Uint64
 	Expired           atomic.Uint64
+	Panics            atomic.Uint64
 	// byReason counts disconnects, in the order of disconnectReasons.
 	byReason [len(disconnectReasons)]atomic.Uint64
 }
@@ -124,10 +125,10 @@ func (s *Server) Stats() Stats {
 		BytesLimited:         s.stats.BytesLimited.Load(),
 		Recovered:            s.stats.Recovered.Load(),
 		Expired:              s.stats.Expired.Load(),
-		Panics:               s.transport.Panics(),
+		Panics:               s.transport.Panics() + s.stats.Panics.Load(),
 	}
 	if r := s.cfg.Recovery; r != nil {
-		out.SocketsAway, out.RecoveryBytes = r.Away(), int(r.bytes.Load())
+		out.SocketsAway, out.RecoveryBytes = r.usage()
 	}
 	for r := engineio.TransportError; r <= engineio.ParseError; r++ {
 		out.SessionsClosed[r.String()] = t.ClosedBy[r].Load()
