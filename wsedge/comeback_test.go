@@ -1,7 +1,9 @@
 package wsedge
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net"
 	"runtime"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
 )
 
 // startRecovering is startWith with connection state recovery.
@@ -561,5 +564,68 @@ func TestProtocol5AmbiguousOffsetsBeginAnew(t *testing.T) {
 				t.Error("recovered")
 			}
 		})
+	}
+}
+
+// PROTOCOL 5: a client that is cut again before it has read what it missed misses it still.
+func TestProtocol5CutDuringTheReplay(t *testing.T) {
+	h := startRecovering(t, RecoveryConfig{})
+	g := h.guest("/")
+	h.emit("/", rooms.Target{}, "m", `1`)
+	g.takes(`+["m",1]`)
+	g.cut()
+	want := []string{}
+	for i := range 5 {
+		h.emit("/", rooms.Target{}, "m", fmt.Sprint(i))
+		want = append(want, fmt.Sprintf(`+["m",%d]`, i))
+		g.peer = h.open()
+		g.knock()
+		if e := h.event(rooms.KindConnected); !e.Recovered {
+			t.Fatal("not recovered")
+		}
+		g.cut()
+	}
+	g.returns(want...)
+}
+
+// PROTOCOL 5, for clients whose parser is MessagePack: the offset that they lack is undefined there.
+func TestProtocol5Msgpack(t *testing.T) {
+	h := startRecovering(t, RecoveryConfig{})
+	connect := func(data string) (p *peer, first string) {
+		p = h.open()
+		p.frame(ws.OpBinary, []byte("\x83\xa4type\x00\xa3nsp\xa1/\xa4data"+data))
+		return p, p.next()
+	}
+	p, answer := connect("\x80")
+	h.event(rooms.KindConnected)
+	_, after, _ := strings.Cut(answer, fmt.Sprintf("%x", "\xa3pid\xb4"))
+	raw, err := hex.DecodeString(after[:40])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, id := string(raw), publicID(string(raw)).String()
+	want := func(args, offset string) string {
+		return inHex(socketio.AppendMsgpackEvent(nil, &socketio.OutEvent{Namespace: "/", Name: "m", Args: []byte(args), Offset: offset}))
+	}
+	for i, offset := range []string{"\xd4\x00\x00", "\xc0"} {
+		p.conn.Close()
+		h.event(rooms.KindDisconnected)
+		h.settled()
+		m := &rooms.Message{Event: "m", Args: fmt.Append(nil, i)}
+		h.namespace("/").Emit(rooms.Target{}, m)
+		var first string
+		p, first = connect("\x82\xa3pid\xb4" + pid + "\xa6offset" + offset)
+		if i == 0 {
+			if first != want("0", m.Offset) {
+				t.Fatalf("got %s, want %s", first, want("0", m.Offset))
+			}
+			p.expect(inHex(socketio.AppendMsgpackConnect(nil, "/", id, pid)))
+		}
+		if e := h.event(rooms.KindConnected); !e.Recovered {
+			t.Fatalf("offset %x: not recovered", offset)
+		}
+	}
+	h.emit("/", rooms.Target{}, "m", `"live"`)
+	for got := p.next(); !strings.Contains(got, fmt.Sprintf("%x", "live")); got = p.next() {
 	}
 }
