@@ -49,7 +49,7 @@ func (c *Client) connectTo(name string, auth []byte) {
 	s := &Socket{client: c, namespace: namespace, dialect: c.dialect}
 	c.other().pending = append(c.rest.pending, s)
 	q := &rooms.Question{Namespace: name, Auth: bytes.Clone(auth), Handshake: handshakeOf(c.session)}
-	if c.dialect != dialectOld {
+	if c.dialect != dialectOld && logOf(namespace) != nil {
 		if claim, ok := parseClaim(auth); ok && c.comesBack(s, q, claim) {
 			return
 		}

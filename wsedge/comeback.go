@@ -126,17 +126,13 @@ func mayComeBack(reason rooms.Reason) bool {
 // whether there is one (PROTOCOL 5). It goes on in a goroutine of its own, as it
 // waits for messages that are on their way out: a loop must not.
 func (c *Client) comesBack(s *Socket, q *rooms.Question, claimed claim) bool {
-	log := logOf(s.namespace)
-	if log == nil {
-		return false
-	}
 	// In this order: a socket that is a member no longer is at least leaving.
 	id := publicID(claimed.PID)
 	live, isLive := s.namespace.Member(id)
 	old, _ := live.(*Socket)
 	if !isLive {
 		var away *parked
-		if away, old = log.recovery.find(s.namespace, id); away == nil && old == nil {
+		if away, old = logOf(s.namespace).recovery.find(s.namespace, id); away == nil && old == nil {
 			return false
 		}
 	}

@@ -3,7 +3,6 @@ package wsedge
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,80 +199,6 @@ func TestQueueUsesItsPlacesAgain(t *testing.T) {
 	}
 	if q.items != nil || q.first() != 0 {
 		t.Error("an empty queue keeps something")
-	}
-}
-
-// Offsets are read as they were written, and nothing else is.
-func TestOffsets(t *testing.T) {
-	r := NewRecovery(RecoveryConfig{MaxAge: time.Hour})
-	r.position.Store(5000)
-	for _, position := range []uint64{1, 2, 35, 36, 5000} {
-		if got, ok := r.parseOffset(r.offset(position)); !ok || got != position {
-			t.Errorf("%d: %d, %t", position, got, ok)
-		}
-	}
-	for _, text := range []string{
-		"", r.prefix, r.prefix + "0", r.prefix + "01", r.prefix + "+1", r.prefix + "-1", r.prefix + "A", r.prefix + "1 ",
-		r.prefix + "zzzzzzzzzzzzzzzzz", r.offset(5001), strings.ToUpper(r.prefix) + "1", "AAAAAAAA.1", "1", "text",
-	} {
-		if got, ok := r.parseOffset(text); ok {
-			t.Errorf("%q is taken for %d", text, got)
-		}
-	}
-}
-
-// The text that ends a message is found as JavaScript would see it.
-func TestConfusingTexts(t *testing.T) {
-	for args, want := range map[string]string{
-		``: "name", `"a"`: "a", `1,"a"`: "a", `"a" `: "a", `""`: "", `{"k":"v"},"x\"y"`: `x"y`, `"a\\"`: `a\`, `"\\\"\\"`: `\"\`,
-		`"b","\u00e9"`: "é", `"\\","c"`: "c", "\"a\"\t\r\n": "a",
-		`1`: "-", `"a",1`: "-", `["a"]`: "-", `{"a":"b"}`: "-", `null`: "-", `"a",true`: "-",
-	} {
-		text, ok := confusing(&rooms.Message{Event: "name", Args: []byte(args), Volatile: true})
-		if !ok {
-			text = "-"
-		}
-		if text != want {
-			t.Errorf("%s: %q, want %q", args, text, want)
-		}
-	}
-	for name, m := range map[string]*rooms.Message{
-		"with an offset": {Event: "e", Args: []byte(`"a"`), Offset: "o"},
-		"with an answer": {Event: "e", Args: []byte(`"a"`), Acks: (*noAnswers)(nil)},
-	} {
-		if text, ok := confusing(m); ok {
-			t.Errorf("%s: %q", name, text)
-		}
-	}
-}
-
-type noAnswers struct{}
-
-func (*noAnswers) Acked(rooms.SocketID, []byte, [][]byte) {}
-func (*noAnswers) Gone(rooms.SocketID)                    {}
-
-// A text that was not sent in the end is forgotten, and what it took the place of comes back.
-func TestConfusionUndoes(t *testing.T) {
-	c := new(confusion)
-	for i := range uint64(confusions) {
-		c.note(100+i, i)
-	}
-	if undo := c.note(100, 0); undo != nil {
-		t.Error("the same is noted twice")
-	}
-	undo := c.note(7, 7)
-	if got, complete := c.positions(7); !slices.Equal(got, []uint64{7}) || complete {
-		t.Errorf("%d, complete %t", got, complete)
-	}
-	undo()
-	copied := c.clone()
-	for i := range uint64(confusions) {
-		if got, complete := copied.positions(100 + i); !slices.Equal(got, []uint64{i}) || !complete {
-			t.Errorf("%d: %d, complete %t", i, got, complete)
-		}
-	}
-	if got, _ := copied.positions(7); len(got) != 0 {
-		t.Error("what was undone is remembered")
 	}
 }
 
