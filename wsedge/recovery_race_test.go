@@ -317,7 +317,11 @@ func TestShutdownGivesUpWhoIsAway(t *testing.T) {
 	stays := h.guest("/chat")
 	g.cut()
 	h.emit("/", rooms.Target{}, "m", ``)
-	if err := h.server.Shutdown(t.Context()); err != nil {
+	shut := make(chan error, 1)
+	go func() { shut <- h.server.Shutdown(t.Context()) }()
+	stays.expect("close 1005")
+	stays.conn.Close()
+	if err := <-shut; err != nil {
 		t.Fatal(err)
 	}
 	if e := h.event(rooms.KindDisconnected); e.Socket != stays.id || e.Recoverable {
