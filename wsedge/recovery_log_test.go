@@ -71,7 +71,7 @@ func TestRecoveryIsBoundedInBytes(t *testing.T) {
 	t.Run("who needs what is gone begins anew", func(t *testing.T) {
 		h := startRecovering(t, RecoveryConfig{MaxBytes: most})
 		g := h.guest("/")
-		h.emit("/", rooms.Target{}, "m", `1`)
+		h.emit("/", rooms.Target{}, "m", fmt.Sprintf(`"%03000d"`, 1)) // larger than each that takes its place
 		g.cut()
 		r := h.server.cfg.Recovery
 		for first := r.kept.first(); r.kept.first() == first; {
