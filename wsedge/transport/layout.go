@@ -67,7 +67,8 @@ func (l layout) append(dst []byte, p *Prepared) []byte {
 
 // appendFrame appends a packet as one WebSocket frame.
 func (l layout) appendFrame(dst []byte, packet engineio.Packet, plain bool) []byte {
-	op, payload := ws.OpText, []byte(nil)
+	op := ws.OpText
+	var payload []byte
 	switch {
 	case packet.Binary && l.form == formFrames3Base64:
 		payload = engineio.AppendText3(nil, packet)
