@@ -60,6 +60,11 @@ fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
 storm: check-go ## Cut 5,000 clients at once and have all of them recovered (needs 6,000 open files).
 	REALTIME_TEST_STORM=full go test -run RecoveryStorm -v -count 1 ./cmd/realtime-svc
 
+.PHONY: dances
+dances: check-go ## Run 100,000 upgrades (DANCES) with crossing messages and cuts on either engine.
+	REALTIME_TEST_DANCES=$${DANCES:-100000} go test -run Dances -v -count=1 -timeout 60m ./wsedge
+	REALTIME_TEST_ENGINE=portable REALTIME_TEST_DANCES=$${DANCES:-100000} go test -run Dances -v -count=1 -timeout 60m ./wsedge
+
 .PHONY: bench
 bench: check-go ## Run the Go benchmarks.
 	go test -run '^$$' -bench . -benchmem ./rooms ./wsedge/... ./service/...
