@@ -56,6 +56,10 @@ fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
 		done; \
 	done
 
+.PHONY: storm
+storm: check-go ## Cut 5,000 clients at once and have all of them recovered (needs 6,000 open files).
+	REALTIME_TEST_STORM=full go test -run RecoveryStorm -v -count 1 ./cmd/realtime-svc
+
 .PHONY: bench
 bench: check-go ## Run the Go benchmarks.
 	go test -run '^$$' -bench . -benchmem ./rooms ./wsedge/... ./service/...

@@ -33,7 +33,7 @@ func (c *Client) connect(name string, auth []byte) {
 	s := &Socket{client: c, namespace: namespace, dialect: c.dialect}
 	c.other().pending = append(c.rest.pending, s)
 	q := &rooms.Question{Namespace: name, Auth: bytes.Clone(auth), Handshake: handshakeOf(c.session)}
-	if c.srv.cfg.Recovery != nil && c.dialect != dialectOld {
+	if c.dialect != dialectOld && logOf(namespace) != nil {
 		if claim, ok := parseClaim(auth); ok && c.comesBack(s, q, claim) {
 			return
 		}
@@ -80,16 +80,15 @@ func (c *Client) ask(s *Socket, q *rooms.Question) {
 // name gives a new socket its id. The private id is empty if the socket cannot
 // be recovered.
 func (c *Client) name(s *Socket) (pid string) {
-	switch log := logOf(s.namespace); {
+	switch {
 	case c.dialect == dialectOld: // it believes that this is its id (PROTOCOL 2.7)
 		s.Init(rooms.SocketID(c.session.ID()))
-	case log == nil:
+	case logOf(s.namespace) == nil:
 		s.Init(rooms.NewSocketID())
 	default:
 		var id rooms.SocketID
 		pid, id = newPrivateID()
 		s.Init(id)
-		s.lasting = newRecoverable(log)
 	}
 	return pid
 }
@@ -134,6 +133,9 @@ func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdi
 	} else {
 		s.user = v.User
 		s.keep(v.Data, c.srv.keptAuth(q.Auth))
+		if pid != "" {
+			s.lasting = newRecoverable(logOf(s.namespace)) // now, as what was emitted before is not for it
+		}
 		c.accept(s, q, &welcome{pid: pid, rooms: v.Rooms})
 	}
 	c.tidy()

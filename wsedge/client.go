@@ -393,14 +393,3 @@ func (c *Client) shutDown() {
 	c.first, c.more = nil, nil
 	c.session.Close()
 }
-
-// supersede ends a client whose socket s has come back over another connection,
-// before this one was seen to be dead.
-func (c *Client) supersede(s *Socket) {
-	c.enter()
-	defer c.exit()
-	if !c.over && !s.gone.Load() {
-		c.why = rooms.ReasonTransportClose
-		c.session.Close()
-	}
-}

@@ -1,9 +1,8 @@
 package wsedge
 
 import (
+	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +15,8 @@ import (
 //
 // Its lock is held while one message goes out, so that every socket gets the
 // namespace's recorded messages in the order of their offsets: a client that
-// names the last offset that it has seen has seen all before it. Whoever holds it
-// may take a session's and a namespace's lock, and no other.
+// names the last offset that it has seen has seen all before it. It is the first
+// of all locks, and no loop waits for it.
 type messageLog struct {
 	// Fixed at construction.
 	recovery  *Recovery
@@ -28,17 +27,20 @@ type messageLog struct {
 
 	mu       sync.Mutex // held while a recorded message goes out; guards the following
 	position uint64     // of the message that goes out
-	entries  []logEntry // in ascending order of position; those before head are gone
-	head     int
-	dropped  uint64 // the highest position of a message that is not kept any more
+	gone     []*parked  // gave way to it
+
+	// Guarded by Recovery.mu.
+	entries queue[*logEntry] // in ascending order of position
+	dropped uint64           // the highest position of a message that is not kept any more
 }
 
-// logEntry is one message and whom it was for.
+// logEntry is one message and whom it was for. Immutable.
 type logEntry struct {
+	log      *messageLog
 	position uint64
-	at       int64 // milliseconds since 1970
+	at       time.Time
 	bytes    int
-	target   rooms.Target
+	target   *rooms.Target
 	message  *rooms.Message
 }
 
@@ -49,25 +51,38 @@ func newMessageLog(r *Recovery, n *rooms.Namespace) *messageLog {
 	return l
 }
 
+// logOf is the log of a namespace, nil if it has none.
+func logOf(n *rooms.Namespace) *messageLog {
+	l, _ := n.Recorder().(*messageLog)
+	return l
+}
+
 // Record implements rooms.Recorder.
 func (l *messageLog) Record(t *rooms.Target, m *rooms.Message) (done func()) {
 	l.mu.Lock()
 	l.position = l.recovery.position.Add(1)
 	m.Offset = l.recovery.offset(l.position)
-	l.keep(l.position, t, m)
+	l.gone = l.recovery.keep(&logEntry{
+		log: l, position: l.position, bytes: entryBytes(t, m), target: t, message: m,
+	})
 	return l.done
 }
 
+// recorded is what follows when every socket has been given the message.
 func (l *messageLog) recorded() {
 	l.delivered.Store(l.position)
+	gone := l.gone
+	l.gone = nil
 	l.mu.Unlock()
+	l.recovery.expired(gone)
 }
 
-// entryOverhead is what a kept message costs beyond its bytes: the struct, its
-// finished forms, its place.
-const entryOverhead = 384
+// entryOverhead is what a kept message costs beyond its texts: its entry and
+// places, the message and its target, one finished form.
+const entryOverhead = 720
 
-func (l *messageLog) keep(position uint64, t *rooms.Target, m *rooms.Message) {
+// entryBytes is about what a kept message costs.
+func entryBytes(t *rooms.Target, m *rooms.Message) int {
 	bytes := entryOverhead + 2*(len(m.Event)+len(m.Args)) // as text, and in its finished form
 	for _, a := range m.Attachments {
 		bytes += 2 * len(a)
@@ -77,56 +92,39 @@ func (l *messageLog) keep(position uint64, t *rooms.Target, m *rooms.Message) {
 			bytes += len(name) + 16
 		}
 	}
-	bytes += (len(t.Sockets) + len(t.ExceptSockets)) * len(rooms.SocketID{})
-	now := time.Now().UnixMilli()
-	l.expire(now)
-	for !l.recovery.reserve(bytes) {
-		if !l.dropOldest() { // others hold it all
-			l.dropped = position
-			return
-		}
-	}
-	l.append(logEntry{position: position, at: now, bytes: bytes, target: *t, message: m})
-	l.recovery.hold(l)
+	return bytes + (len(t.Sockets)+len(t.ExceptSockets))*len(rooms.SocketID{})
 }
 
-// append uses the places of what is gone again, so that a log that is never
-// empty does not grow with what has gone through it.
-func (l *messageLog) append(e logEntry) {
-	if len(l.entries) == cap(l.entries) && l.head > len(l.entries)/2 {
-		n := copy(l.entries, l.entries[l.head:])
-		clear(l.entries[n:])
-		l.entries, l.head = l.entries[:n], 0
+// keep keeps a message, unless it never fits. The caller tells of the sockets that
+// are gone for it.
+func (r *Recovery) keep(e *logEntry) (gone []*parked) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gone, ok := r.reserve(e.bytes)
+	if !ok {
+		e.log.dropped = e.position
+		// What is older is of no use any more to whoever misses this one, but may
+		// be all that another socket needs, whom this one was not for.
+		return gone
 	}
-	l.entries = append(l.entries, e)
+	e.at = time.Now()
+	e.log.entries.push(e)
+	r.kept.push(e)
+	return gone
 }
 
-// dropOldest reports false when there is nothing to drop.
-func (l *messageLog) dropOldest() bool {
-	if l.head == len(l.entries) {
-		return false
-	}
-	e := &l.entries[l.head]
-	l.dropped = e.position
-	l.recovery.release(e.bytes)
-	*e = logEntry{}
-	if l.head++; l.head == len(l.entries) {
-		l.entries, l.head = nil, 0
-	}
-	return true
-}
-
-// expire drops what is older than a socket may be away, and reports whether
-// anything is left.
-func (l *messageLog) expire(now int64) (left bool) {
-	for l.head < len(l.entries) && l.entries[l.head].at < now-l.recovery.cfg.MaxAge.Milliseconds() {
-		l.dropOldest()
-	}
-	return l.head < len(l.entries)
+// dropMessage drops the oldest message of all. The lock is held, and there is one.
+func (r *Recovery) dropMessage() {
+	e := r.kept.first()
+	r.kept.pop()
+	e.log.entries.pop() // the same: both are in the order in which they were kept
+	e.log.dropped = max(e.log.dropped, e.position)
+	r.bytes -= e.bytes
 }
 
 // missed returns the messages after from that were for p, in order; false if it
-// cannot be told any more which those are. The lock is held.
+// cannot be told any more which those are. The lock is held, so that nothing goes
+// out meanwhile.
 //
 // Up to p.delivered the socket was given all that was for it, p.last as the last:
 // a client that has that one has missed nothing up to p.delivered, whatever the
@@ -135,19 +133,28 @@ func (l *messageLog) missed(p *parked, from uint64) ([]*rooms.Message, bool) {
 	if from >= p.last {
 		from = max(from, p.delivered)
 	}
+	entries, ok := l.after(from)
+	var missed []*rooms.Message
+	for _, e := range entries {
+		if p.selectedBy(l.namespace.Name(), e.target) {
+			missed = append(missed, e.message)
+		}
+	}
+	return missed, ok
+}
+
+// after returns the entries after a position; false if not all are there.
+func (l *messageLog) after(from uint64) ([]*logEntry, bool) {
+	l.recovery.mu.Lock()
+	defer l.recovery.mu.Unlock()
 	if l.dropped > from {
 		return nil, false
 	}
-	start, _ := slices.BinarySearchFunc(l.entries[l.head:], from+1, func(e logEntry, position uint64) int {
-		return int(int64(e.position) - int64(position))
+	all := l.entries.waiting()
+	start, _ := slices.BinarySearchFunc(all, from+1, func(e *logEntry, position uint64) int {
+		return cmp.Compare(e.position, position)
 	})
-	var missed []*rooms.Message
-	for i := l.head + start; i < len(l.entries); i++ {
-		if p.selectedBy(l.namespace.Name(), &l.entries[i].target) {
-			missed = append(missed, l.entries[i].message)
-		}
-	}
-	return missed, true
+	return slices.Clone(all[start:]), true // a copy, since loops wait for the lock
 }
 
 // selectedBy reports whether t would have selected the socket as it was when it
@@ -168,20 +175,4 @@ func (p *parked) selectedBy(namespace string, t *rooms.Target) bool {
 func (p *parked) named(namespace, name string) bool {
 	id, err := rooms.ParseSocketIDIn(namespace, name)
 	return err == nil && id == p.id
-}
-
-// offset is a position as clients get it: the process' own prefix, so that no
-// text of a user's and no offset of another process is taken for one.
-func (r *Recovery) offset(position uint64) string {
-	return string(strconv.AppendUint(append(make([]byte, 0, len(r.prefix)+13), r.prefix...), position, 36))
-}
-
-// parseOffset returns the position that offset wrote; false for anything else.
-func (r *Recovery) parseOffset(text string) (uint64, bool) {
-	digits, ok := strings.CutPrefix(text, r.prefix)
-	if !ok || digits == "" || digits[0] == '0' || digits[0] == '+' {
-		return 0, false
-	}
-	position, err := strconv.ParseUint(digits, 36, 64)
-	return position, err == nil && strconv.FormatUint(position, 36) == digits && position <= r.position.Load()
 }

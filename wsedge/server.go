@@ -19,8 +19,9 @@ import (
 
 // Observer hears what sockets do.
 type Observer interface {
-	// Observe hears one event. It must not block and must not call back into
-	// the socket's client. Calls for one socket come one after the other, in
+	// Observe hears one event. It must not block, must not call back into the
+	// socket's client, and must not emit where Config.Recovery is used: an emit
+	// of the namespace may be what it is called from. Calls for one socket come one after the other, in
 	// the order connected, events, disconnected (I1). The event is immutable
 	// and may be kept.
 	Observe(e *rooms.Event)
@@ -136,6 +137,7 @@ type Config struct {
 const (
 	defaultPath           = "/socket.io/"
 	defaultConnectTimeout = 45 * time.Second
+	defaultMaxOutbox      = 4 << 20
 	defaultMaxPendingAcks = 1024
 	defaultMaxNamespaces  = 100
 	// maxQuery bounds the query that clients 2.x put behind a namespace.
@@ -157,6 +159,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if c.MaxOutbox == 0 {
+		c.MaxOutbox = defaultMaxOutbox
 	}
 	if c.MaxPendingAcks == 0 {
 		c.MaxPendingAcks = defaultMaxPendingAcks
@@ -236,7 +241,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, oldLimits: socketio.Limits{QueryBytes: maxQuery}}
 	if cfg.Recovery != nil {
-		cfg.Recovery.stats, cfg.Recovery.tell = &s.stats, cfg.Observer.Observe
+		cfg.Recovery.serve(s)
 	}
 	var files func(http.ResponseWriter, *http.Request) bool
 	if !cfg.DisableClient {
@@ -294,12 +299,15 @@ func (s *Server) keptAuth(auth []byte) []byte {
 }
 
 // Shutdown stops accepting, disconnects every socket ("server shutting down"),
-// closes every session so that its client reconnects elsewhere, waits until the
+// gives up those that are away, closes every session so that its client reconnects elsewhere, waits until the
 // clients have been told or ctx ends, and stops all goroutines.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.transport.StopAccepting()
 	for _, session := range s.transport.Sessions() {
 		session.Handler().(*Client).shutDown()
+	}
+	if r := s.cfg.Recovery; r != nil {
+		r.close()
 	}
 	return s.transport.Shutdown(ctx)
 }

@@ -58,13 +58,18 @@ func (s *Socket) Deliver(m *rooms.Message) bool {
 		return false
 	}
 	p := s.dialect.event(s.namespace.Name(), m)
-	if m.Acks == nil {
-		taken := s.send(p, m.Volatile)
-		if s.lasting != nil {
-			s.lasting.gave(m, taken)
-		}
-		return taken
+	switch {
+	case m.Acks != nil:
+		return s.deliverAsking(p, m)
+	case s.lasting != nil:
+		return s.lasting.give(s, p, m)
+	default:
+		return s.send(p, m.Volatile)
 	}
+}
+
+// deliverAsking is Deliver of a message that wants an answer.
+func (s *Socket) deliverAsking(p *transport.Prepared, m *rooms.Message) bool {
 	if !s.ask(m.AckID, m.Acks) {
 		return false
 	}
@@ -228,7 +233,16 @@ func (s *Socket) leave(reason rooms.Reason, description string) {
 	if s.gone.Swap(true) {
 		return
 	}
+	comesBack := s.lasting != nil && mayComeBack(reason)
+	if comesBack {
+		s.lasting.log.recovery.leaves(s)
+	}
 	held, _ := s.namespace.Remove(s)
+	if comesBack { // also when whoever hears of it panics
+		defer s.park(held, delivered)
+	} else {
+		defer s.namespace.Exit()
+	}
 	s.mu.Lock()
 	left := s.acks
 	s.acks = nil
@@ -238,7 +252,6 @@ func (s *Socket) leave(reason rooms.Reason, description string) {
 			sink.Gone(s.ID())
 		}
 	}
-	comesBack := s.lasting != nil && mayComeBack(reason)
 	s.client.srv.stats.disconnected(reason)
 	s.client.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind:        rooms.KindDisconnected,
@@ -251,23 +264,16 @@ func (s *Socket) leave(reason rooms.Reason, description string) {
 		Rooms:       held,
 		Recoverable: comesBack,
 	})
-	if comesBack {
-		s.park(held, delivered)
-	} else {
-		s.namespace.Exit()
-	}
 }
 
 // park keeps what the socket was, for its client to come back to.
 func (s *Socket) park(held []string, delivered uint64) {
 	p := &parked{
 		id: s.ID(), namespace: s.namespace, user: s.user, rooms: held,
-		start: s.lasting.start, last: s.lasting.last.Load(), poisoned: s.lasting.poisoned.Load(), delivered: delivered,
+		start: s.lasting.start, last: s.lasting.last.Load(), delivered: delivered, mistaken: s.lasting.mistaken.Load().clone(),
 	}
 	if s.texts != nil {
 		p.data, p.auth = s.texts.data, s.texts.auth
 	}
-	if r := s.client.srv.cfg.Recovery; !r.park(p) {
-		r.expired(p)
-	}
+	s.lasting.log.recovery.park(p)
 }

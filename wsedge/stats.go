@@ -24,6 +24,7 @@ type counters struct {
 	BytesLimited      atomic.Uint64
 	Recovered         atomic.Uint64
 	Expired           atomic.Uint64
+	Panics            atomic.Uint64
 	// byReason counts disconnects, in the order of disconnectReasons.
 	byReason [len(disconnectReasons)]atomic.Uint64
 }
@@ -135,13 +136,13 @@ func (s *Server) Stats() Stats {
 		BytesLimited:         s.stats.BytesLimited.Load(),
 		Recovered:            s.stats.Recovered.Load(),
 		Expired:              s.stats.Expired.Load(),
-		Panics:               s.transport.Panics(),
+		Panics:               s.transport.Panics() + s.stats.Panics.Load(),
 	}
 	out.ConnectionsLimited, out.ProxyFailed = door.Refused, door.Proxy
 	out.SessionsLimited, out.HandshakesLimited = t.LimitedSessions.Load(), t.LimitedHandshakes.Load()
 	out.IdleEvicted, out.BodiesLimited = t.IdleEvicted.Load(), t.LimitedBodies.Load()
 	if r := s.cfg.Recovery; r != nil {
-		out.SocketsAway, out.RecoveryBytes = r.Away(), int(r.bytes.Load())
+		out.SocketsAway, out.RecoveryBytes = r.usage()
 	}
 	for r := engineio.TransportError; r <= engineio.ParseError; r++ {
 		out.SessionsClosed[r.String()] = t.ClosedBy[r].Load()

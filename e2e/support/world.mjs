@@ -10,7 +10,7 @@ import { Service } from "./service.mjs";
 
 /**
  * World is a running service for the tests of one file. Everything that a test opens through it is closed after that test, and then every socket
- * that was reported connected must be reported disconnected, once and in this order (I1).
+ * that was reported connected must be reported disconnected, once and in this order (I1); one that is recovered begins again.
  */
 export class World {
   #opened = [];
@@ -93,7 +93,8 @@ class Ledger {
   #enter(event) {
     if (event.missed) this.#wrong.push(`${event.missed} events were missed`);
     const state = this.#sockets.get(event.socketId);
-    const expected = event.kind === "connected" ? undefined : "connected";
+    const before = event.connected?.recovered ? "disconnected" : undefined;
+    const expected = event.kind === "connected" ? before : "connected";
     if (state !== expected) this.#wrong.push(`${event.socketId} was reported ${event.kind} when it was ${state ?? "unknown"}`);
     this.#sockets.set(event.socketId, event.kind);
     this.#onSettled();
