@@ -68,6 +68,21 @@ func TestRecoveryIsBoundedInBytes(t *testing.T) {
 		}
 		g.startsAnew()
 	})
+	t.Run("who needs what is gone begins anew", func(t *testing.T) {
+		h := startRecovering(t, RecoveryConfig{MaxBytes: most})
+		g := h.guest("/")
+		h.emit("/", rooms.Target{}, "m", fmt.Sprintf(`"%03000d"`, 1)) // larger than each that takes its place
+		g.cut()
+		r := h.server.cfg.Recovery
+		for first := r.kept.first(); r.kept.first() == first; {
+			h.emit("/chat", rooms.Target{}, "m", fmt.Sprintf(`"%01000d"`, 1))
+		}
+		g.back()
+		h.event(rooms.KindExpired)
+		if e := h.event(rooms.KindConnected); e.Recovered {
+			t.Error("recovered although a message is lost")
+		}
+	})
 	t.Run("sockets take the place of sockets", func(t *testing.T) {
 		h := startRecovering(t, RecoveryConfig{MaxBytes: 10 * parkedOverhead})
 		var guests []*guest

@@ -12,7 +12,15 @@ import (
 // PROTOCOL 5, better than the reference: a client that has got nothing, or something that it takes for an offset.
 func TestProtocol5MissingAndPoisonedOffsets(t *testing.T) {
 	h := startRecovering(t, RecoveryConfig{})
+	var before string // an offset of before the session, in which something was emitted since
 	for name, c := range map[string]func(g *guest) []string{
+		"the last was volatile, and nothing was missed": func(g *guest) []string {
+			h.emit("/", rooms.Target{}, "m", `1`)
+			h.volatile("v", `"text"`)
+			g.takes(`+["m",1]`, `["v","text"]`)
+			g.cut()
+			return nil
+		},
 		"nothing came, and nothing was missed": func(g *guest) []string {
 			g.cut()
 			return nil
@@ -69,8 +77,7 @@ func TestProtocol5MissingAndPoisonedOffsets(t *testing.T) {
 			return []string{`+["m",1]`}
 		},
 		"it is of an earlier session": func(g *guest) []string {
-			old := h.server.cfg.Recovery.offset(2)
-			g.offset = &old
+			g.offset = &before
 			h.emit("/", rooms.Target{}, "m", `1`)
 			g.cut()
 			return []string{`+["m",1]`}
@@ -86,6 +93,9 @@ func TestProtocol5MissingAndPoisonedOffsets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.t = t
+			r := h.server.cfg.Recovery
+			before = r.offset(r.position.Load())
+			h.emit("/", rooms.Target{}, "earlier", ``)
 			g := h.guest("/")
 			h.emit("/chat", rooms.Target{}, "other", ``)
 			want := c(g)

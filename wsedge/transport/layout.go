@@ -67,27 +67,41 @@ func (l layout) append(dst []byte, p *Prepared) []byte {
 
 // appendFrame appends a packet as one WebSocket frame.
 func (l layout) appendFrame(dst []byte, packet engineio.Packet, plain bool) []byte {
-	op, payload := ws.OpText, packet.Data
-	switch l.form {
-	case formFramesBase64:
-		payload = engineio.AppendText(nil, packet)
-	case formFrames3Base64:
+	op := ws.OpText
+	var payload []byte
+	switch {
+	case packet.Binary && l.form == formFrames3Base64:
 		payload = engineio.AppendText3(nil, packet)
+	case !packet.Binary, l.form == formFramesBase64:
+		payload = engineio.AppendText(nil, packet)
+	case l.form.old():
+		op, payload = ws.OpBinary, engineio.AppendBinary3(nil, packet)
 	default:
-		if packet.Binary {
-			op = ws.OpBinary
-		} else {
-			payload = engineio.AppendText(nil, packet)
-		}
-		if packet.Binary && l.form >= formFrames3 {
-			payload = engineio.AppendBinary3(nil, packet)
-		}
+		op, payload = ws.OpBinary, packet.Data
 	}
 	if l.form.deflates() && !plain && l.deflate.worthwhile(len(payload)) {
 		return l.deflate.appendFrame(dst, op, payload)
 	}
 	return appendFrame(dst, op, payload)
 }
+
+// asItIs reports whether p goes on the wire as the one frame that it was prepared
+// as.
+func (l layout) asItIs(p *Prepared) bool {
+	switch {
+	case l.form == formFrames:
+		return len(p.attachments) == 0
+	case p.hasBinary():
+		return false
+	case l.form.deflates():
+		return p.plain || !l.deflate.worthwhile(len(p.packet()))
+	default:
+		return l.form < formStream
+	}
+}
+
+// old reports whether it is a WebSocket of revision 3.
+func (f wireForm) old() bool { return f >= formFrames3 && f <= formFrames3Deflate }
 
 // deflates reports whether permessage-deflate was agreed on.
 func (f wireForm) deflates() bool { return f == formFramesDeflate || f == formFrames3Deflate }

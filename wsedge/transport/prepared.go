@@ -98,12 +98,7 @@ func (p *Prepared) hasBinary() bool { return p.binary || len(p.attachments) > 0 
 // bytes is what goes on a wire of that layout.
 func (p *Prepared) bytes(l layout) []byte {
 	switch {
-	case p.control, l.form == formFrames && len(p.attachments) == 0:
-		return p.buf[p.start:]
-	case l.form == formFrames3 && !p.hasBinary(), l.form == formFramesBase64 && !p.hasBinary(),
-		l.form == formFrames3Base64 && !p.hasBinary():
-		return p.buf[p.start:]
-	case l.form.deflates() && !p.hasBinary() && (p.plain || !l.deflate.worthwhile(len(p.packet()))):
+	case p.control, l.asItIs(p):
 		return p.buf[p.start:]
 	case l.form == formPayload && !p.hasBinary():
 		return p.packet()

@@ -194,6 +194,7 @@ type Server struct {
 	stats    Stats
 	panics   atomic.Uint64 // of handlers in a POST; the engine counts the others
 	closing  atomic.Bool
+	begun    sync.Mutex     // held while Serve decides whether to begin
 	served   sync.WaitGroup // the goroutines of Serve
 }
 
@@ -262,7 +263,13 @@ func (s *Server) newDoor(heralds []netip.Prefix) *netpoll.Door {
 
 // Serve accepts on l until Shutdown, then returns nil. It may be called once.
 func (s *Server) Serve(l net.Listener) error {
+	s.begun.Lock()
+	if s.closing.Load() {
+		s.begun.Unlock()
+		return l.Close()
+	}
 	s.served.Add(1)
+	s.begun.Unlock()
 	go func() {
 		defer s.served.Done()
 		if err := s.http.Serve(s.door.HTTP()); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -351,6 +358,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.webTransport != nil {
 		err = errors.Join(err, s.webTransport.Shutdown(ctx))
 	}
+	s.begun.Lock()   // whoever came before has been counted
+	s.begun.Unlock() //nolint:staticcheck // the section is empty on purpose
 	s.served.Wait()
 	return err
 }

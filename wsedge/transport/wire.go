@@ -121,7 +121,7 @@ func (w *socketWire) message(data []byte, binary bool) error {
 
 // parse reads one message as a packet of the session's revision.
 func (w *socketWire) parse(data []byte, binary bool) (engineio.Packet, error) {
-	old := w.form >= formFrames3 && w.form <= formFrames3Deflate
+	old := w.form.old()
 	switch {
 	case binary && old:
 		return engineio.ParseBinary3(data)
