@@ -230,8 +230,11 @@ type testSources struct {
 	node   map[string]*nodeTests // by file
 }
 
-// goTests are the tests of one package: its functions, and every string that stands in a test file.
-type goTests struct{ funcs, literals map[string]bool }
+// goTests are the tests of one package: the file of each function, and the strings that stand in each file.
+type goTests struct {
+	funcs    map[string]string
+	literals map[[2]string]bool // file and string
+}
 
 // nodeTests are the titles in one file and the files of ours that it imports, as patterns; and every string and key, those
 // that are put together as patterns.
@@ -264,11 +267,12 @@ func (s *testSources) find(proof string) error {
 		}
 		s.golang[m[1]] = tests
 	}
-	if !tests.funcs[m[2]] {
+	file, ok := tests.funcs[m[2]]
+	if !ok {
 		return errors.New("there is no such function")
 	}
-	if m[3] != "" && !tests.literals[m[3]] {
-		return errors.New("there is no such case")
+	if m[3] != "" && !tests.literals[[2]string{file, m[3]}] {
+		return errors.New("there is no such case in " + file)
 	}
 	return nil
 }
@@ -278,7 +282,7 @@ func readGoTests(dir string) (*goTests, error) {
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("no tests in %s", dir)
 	}
-	tests := &goTests{make(map[string]bool), make(map[string]bool)}
+	tests := &goTests{make(map[string]string), make(map[[2]string]bool)}
 	for _, file := range files {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -288,11 +292,11 @@ func readGoTests(dir string) (*goTests, error) {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
 				if n.Recv == nil {
-					tests.funcs[n.Name.Name] = true
+					tests.funcs[n.Name.Name] = file
 				}
 			case *ast.BasicLit:
 				if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
-					tests.literals[text] = true
+					tests.literals[[2]string{file, text}] = true
 				}
 			}
 			return true

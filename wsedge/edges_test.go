@@ -3,6 +3,7 @@ package wsedge
 import (
 	"context"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
@@ -54,5 +55,30 @@ func TestShutdownOfAServerThatNeverServed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// PROTOCOL 1.4: a POST that is under way when the server closes is answered, and nothing of it is heard. The next poll gets
+// the close packet.
+func TestServerCloseDuringAPost(t *testing.T) {
+	h := start(t)
+	p := connectedPoller(h)
+	c := p.beginPost(len(`42["late"]`), "42")
+	h.namespace("/").Select(nil, rooms.Target{})[0].Disconnect(true)
+	if e := h.event(rooms.KindDisconnected); e.Reason != rooms.ReasonServerDisconnect {
+		t.Error(e.Reason)
+	}
+	_, _ = io.WriteString(c, `["late"]`)
+	if got := answerOn(t, c); got != "200 ok" {
+		t.Errorf("the POST was answered %q", got)
+	}
+	if got := p.get(); got != "41" {
+		t.Errorf("the poll got %q", got)
+	}
+	if got := p.get(); got != "1" {
+		t.Errorf("the next poll got %q", got)
+	}
+	if len(h.events) != 0 {
+		t.Errorf("heard %s", describe(<-h.events))
 	}
 }
