@@ -51,7 +51,10 @@ func TestVerificationOrder(t *testing.T) {
 		why                 RefusalContext
 	}
 	var rows []row
-	for _, transport := range []string{"", "tcp", "webtransport", "constructor", "__proto__", "toString", "hasOwnProperty", "Polling", "polling%00", "flashsocket"} {
+	for _, transport := range []string{
+		"", "tcp", "webtransport", "constructor", "__proto__", "toString", "hasOwnProperty", "Polling", "polling%00",
+		"flashsocket", "xhr-multipart", "htmlfile", "jsonp-polling", // of Socket.IO 0.9
+	} {
 		rows = append(rows, row{"transport " + transport, "GET", "EIO=4&transport=" + transport, nil, either, 0, RefusedTransport})
 	}
 	for _, id := range []string{"nobody", "__proto__", "constructor", "toString", strings.Repeat("A", 20), sid + "A", strings.ToLower(sid) + "%00"} {
