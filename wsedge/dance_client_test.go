@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -38,8 +37,10 @@ type dancer struct {
 	emitted [2]int
 	sent    []sent
 
-	mu   sync.Mutex // guards came: polls and WebSocket never overlap but in a rude upgrade
-	came []string   // the arguments of the messages that came
+	// The arguments of the messages that came: what polls brought was sent before what the WebSocket brought, though a
+	// rude client may read it later.
+	polled []string // owned by poll
+	framed []string
 }
 
 // sent is an event that the client sent; sure says that the server has accepted it.
@@ -132,8 +133,8 @@ func (d *dancer) packets(body []byte) (all []engineio.Packet, err error) {
 	return all, nil
 }
 
-// take notes what a packet says: errEnded if that is the end. done says that it is the last message of a dance.
-func (d *dancer) take(p engineio.Packet) (done bool, err error) {
+// take adds to came what a packet says: errEnded if that is the end. done says that it is the last message of a dance.
+func take(came *[]string, p engineio.Packet) (done bool, err error) {
 	switch {
 	case p.Type == engineio.PacketClose:
 		return false, errEnded
@@ -146,9 +147,7 @@ func (d *dancer) take(p engineio.Packet) (done bool, err error) {
 	}
 	_, args, ok := strings.Cut(text, `["m",`)
 	if ok {
-		d.mu.Lock()
-		d.came = append(d.came, strings.TrimSuffix(args, "]"))
-		d.mu.Unlock()
+		*came = append(*came, strings.TrimSuffix(args, "]"))
 	}
 	return false, nil
 }
@@ -179,7 +178,7 @@ func (d *dancer) poll(pausing <-chan chan struct{}, resume <-chan struct{}) erro
 			return err
 		}
 		for _, p := range packets {
-			if done, err := d.take(p); done || errors.Is(err, errEnded) {
+			if done, err := take(&d.polled, p); done || errors.Is(err, errEnded) {
 				return nil
 			}
 		}
@@ -462,7 +461,7 @@ func (d *dancer) finale() error {
 		if err != nil {
 			return fmt.Errorf("before the last message: %w", err)
 		}
-		done, err := d.take(p)
+		done, err := take(&d.framed, p)
 		if done || err != nil {
 			return err
 		}
@@ -492,7 +491,7 @@ func (d *dancer) lastWords() error {
 		if err != nil {
 			break
 		}
-		if _, err := d.take(p); err != nil {
+		if _, err := take(&d.framed, p); err != nil {
 			break
 		}
 	}

@@ -242,19 +242,20 @@ func yield(times int) {
 func (d *dancer) judge() error {
 	tally := &d.floor.tally
 	next := make([]int, len(d.emitted))
-	for _, m := range d.came {
+	came := append(d.polled, d.framed...)
+	for _, m := range came {
 		var who, i int
 		if _, err := fmt.Sscanf(m, "%d,%d", &who, &i); err != nil {
 			return fmt.Errorf("got %q", m)
 		}
 		if i != next[who] {
-			return fmt.Errorf("message %d of emitter %d came when %d was due; all: %q", i, who, next[who], d.came)
+			return fmt.Errorf("message %d of emitter %d came when %d was due; all: %q", i, who, next[who], came)
 		}
 		next[who]++
 		tally.down.Add(1)
 	}
 	if !d.fate.ends() && !slices.Equal(next, d.emitted[:]) {
-		return fmt.Errorf("of %v messages %v came: %q", d.emitted, next, d.came)
+		return fmt.Errorf("of %v messages %v came: %q", d.emitted, next, came)
 	}
 	return d.judgeUp()
 }
