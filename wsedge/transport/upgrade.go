@@ -102,6 +102,12 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		s.refuseUpgrade(w, r, engineio.ErrBadRequest)
 		return
 	}
+	taken := false
+	defer func() {
+		if !taken { // a panic, after which net/http leaves alone what was hijacked
+			_ = c.Close()
+		}
+	}()
 	early, _ := buffered.Peek(buffered.Reader.Buffered())
 	_ = c.SetDeadline(time.Now().Add(s.cfg.HeadTimeout))
 	switch {
@@ -114,6 +120,7 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.acceptSession(c, answer, early, h, &p, deflate)
 	}
+	taken = true
 }
 
 // refuseUpgrade answers an upgrade request with plain text and status 400,
@@ -226,9 +233,11 @@ func (s *Server) begin(c net.Conn, first, early []byte, w *socketWire) {
 }
 
 // abandon ends a session whose connection never came to life.
-func (s *Session) abandon() {
+func (s *Session) abandon() { s.abandonFor(CauseAborted) }
+
+func (s *Session) abandonFor(cause Cause) {
 	s.mu.Lock()
-	s.lose(engineio.TransportClose, CauseAborted, nil)
+	s.lose(engineio.TransportClose, cause, nil)
 	s.dropQueue()
 	s.unlock()
 }
