@@ -49,7 +49,8 @@ type HTTPConfig struct {
 	// it sets are also in the 101 of a WebSocket, without those that belong to
 	// the connection or to a body. A writer that it puts in place must have
 	// Unwrap for WebSockets to work. If it answers an upgrade itself, the
-	// connection is closed after that.
+	// connection is closed after that. With it every WebTransport client is refused
+	// (code 3), as in the reference.
 	Middleware func(http.Handler) http.Handler
 	// Admit decides on a handshake, before there is a session. An error refuses
 	// it with code 4: a *engineio.Refusal in its own words, any other as
