@@ -56,7 +56,9 @@ type HTTPConfig struct {
 	// it with code 4: a *engineio.Refusal in its own words, any other as
 	// "Forbidden", and is not shown to the client. Admit may block: it is called
 	// on a goroutine of its own, and must return when ctx ends, which is after
-	// AdmitTimeout or when the client gives up. Nil admits everybody.
+	// AdmitTimeout or when the client gives up. It is not asked about a handshake
+	// that the limits of its address refuse; one that it refuses itself counts for
+	// HandshakesPerSecond. Nil admits everybody.
 	Admit func(ctx context.Context, r *http.Request) error
 	// AdmitTimeout bounds Admit; what it says later is a refusal. 0 means 5 s, 30
 	// s is the most.
