@@ -73,8 +73,9 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		s.refuseUpgrade(w, r, refusal)
 		return
 	}
-	h, ok := new(Handshake), true
+	h := new(Handshake) // that of an upgrade says nothing and has no place
 	if session == nil {
+		var ok bool
 		if h, ok = s.letIn(w, r, &p, true); !ok {
 			return
 		}
