@@ -42,7 +42,7 @@ type Client struct {
 type clientRest struct {
 	assembly *socketio.Assembly // a packet whose attachments are still to come
 	pending  []*Socket          // sockets that wait for admission
-	left     []string           // namespaces that the server ended, whose late packets are dropped
+	left     []string           // namespaces that the server ended, whose late packets are dropped: the last MaxNamespaces
 }
 
 type sessionEnd struct {
@@ -75,16 +75,20 @@ func (c *Client) enter() { c.recv.Lock() }
 // meanwhile. The loop closes the gap between Unlock and a Closed that found the
 // lock taken.
 func (c *Client) exit() {
-	c.finish()
-	c.recv.Unlock()
+	c.release()
 	for c.ended.Load() != nil && c.recv.TryLock() {
 		done := c.over
-		c.finish()
-		c.recv.Unlock()
+		c.release()
 		if done {
 			return
 		}
 	}
+}
+
+// release unlocks, also when whoever hears of the end panics.
+func (c *Client) release() {
+	defer c.recv.Unlock()
+	c.finish()
 }
 
 // Closed implements transport.Handler.
@@ -106,15 +110,23 @@ func (c *Client) finish() {
 	if reason == "" {
 		reason = reasons[end.reason]
 	}
-	for _, s := range c.sockets() {
-		s.leave(reason, end.cause.String())
-	}
+	sockets := c.sockets()
 	if c.rest != nil {
 		for _, s := range c.rest.pending {
 			s.namespace.Exit()
 		}
 	}
 	c.first, c.more, c.rest = nil, nil, nil
+	leaveAll(sockets, reason, end.cause.String())
+}
+
+// leaveAll ends sockets, each also when whoever hears of another one's end panics.
+func leaveAll(sockets []*Socket, reason rooms.Reason, description string) {
+	if len(sockets) == 0 {
+		return
+	}
+	defer leaveAll(sockets[1:], reason, description)
+	sockets[0].leave(reason, description)
 }
 
 // reasons translates why a session ended.
@@ -199,12 +211,24 @@ func (c *Client) text(data []byte) {
 		c.packet(&p, nil)
 		return
 	}
+	if !c.knows(p.Namespace) {
+		c.violate() // now, as what it sends before it is let in must not be kept
+		return
+	}
 	assembly, err := socketio.NewAssembly(p, c.limits())
 	if err != nil {
 		c.malformed()
 		return
 	}
 	c.other().assembly = assembly
+}
+
+// knows reports whether the client is in a namespace, or was until lately.
+func (c *Client) knows(namespace []byte) bool {
+	if c.dialect == dialectOld {
+		namespace, _ = socketio.SplitQuery(namespace)
+	}
+	return c.socket(namespace) != nil || c.hasLeft(namespace)
 }
 
 // attachment takes a binary message, which must belong to a packet.
@@ -356,7 +380,11 @@ func (c *Client) disconnect(s *Socket) {
 		return
 	}
 	c.remove(s)
-	c.other().left = append(c.rest.left, s.namespace.Name())
+	r := c.other()
+	if len(r.left) >= c.srv.cfg.MaxNamespaces {
+		r.left = slices.Delete(r.left, 0, 1)
+	}
+	r.left = append(r.left, s.namespace.Name())
 	s.leave(rooms.ReasonServerDisconnect, "")
 	c.session.Send(c.dialect.disconnect(s.namespace.Name()), false)
 }
@@ -387,9 +415,7 @@ func (c *Client) shutDown() {
 	if c.over {
 		return
 	}
-	for _, s := range c.sockets() {
-		s.leave(rooms.ReasonShuttingDown, "")
-	}
+	leaveAll(c.sockets(), rooms.ReasonShuttingDown, "")
 	c.first, c.more = nil, nil
 	c.session.Close()
 }

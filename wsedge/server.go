@@ -166,6 +166,9 @@ func (c *Config) setDefaults() error {
 	if c.MaxPendingAcks == 0 {
 		c.MaxPendingAcks = defaultMaxPendingAcks
 	}
+	if c.MaxPayload == 0 {
+		c.MaxPayload = engineio.DefaultSettings().MaxPayload
+	}
 	if c.MaxNamespaces == 0 {
 		c.MaxNamespaces = defaultMaxNamespaces
 	}
@@ -194,9 +197,7 @@ func (c *Config) settings() engineio.Settings {
 	millis(&s.PingInterval, c.PingInterval)
 	millis(&s.PingTimeout, c.PingTimeout)
 	millis(&s.UpgradeTimeout, c.UpgradeTimeout)
-	if c.MaxPayload != 0 {
-		s.MaxPayload = c.MaxPayload
-	}
+	s.MaxPayload = c.MaxPayload
 	s.AllowUpgrades = !c.DisableUpgrades
 	return s
 }

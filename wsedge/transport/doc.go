@@ -7,11 +7,11 @@
 // goes to the engine; everything else is net/http's (polling.go, upgrade.go).
 //
 // A request of net/http's meets, in this order: CORS (cors.go), Config.Files,
-// HTTPConfig.Middleware, the checks of PROTOCOL 1.2 with the origin list and
-// Admit among them (verify, origin.go, refusal.go), the header hooks (http.go),
-// and is then served; what a poll fetches is compressed (coding.go). A clean
-// upgrade is the same to all of them and goes past net/http only while none of
-// them has a say.
+// HTTPConfig.Middleware, the checks of PROTOCOL 1.2 with the origin list among
+// them (verify, origin.go, refusal.go), for a new session the limits of its
+// address and Admit (letIn), the header hooks (http.go), and is then served; what
+// a poll fetches is compressed (coding.go). A clean upgrade is the same to all of
+// them and goes past net/http only while none of them has a say.
 //
 // WebTransport comes in on a socket of its own (webtransport.go) and hands on a
 // net.Conn for each client, which the portable engine drives.

@@ -49,13 +49,16 @@ type HTTPConfig struct {
 	// it sets are also in the 101 of a WebSocket, without those that belong to
 	// the connection or to a body. A writer that it puts in place must have
 	// Unwrap for WebSockets to work. If it answers an upgrade itself, the
-	// connection is closed after that.
+	// connection is closed after that. With it every WebTransport client is refused
+	// (code 3), as in the reference.
 	Middleware func(http.Handler) http.Handler
 	// Admit decides on a handshake, before there is a session. An error refuses
 	// it with code 4: a *engineio.Refusal in its own words, any other as
 	// "Forbidden", and is not shown to the client. Admit may block: it is called
 	// on a goroutine of its own, and must return when ctx ends, which is after
-	// AdmitTimeout or when the client gives up. Nil admits everybody.
+	// AdmitTimeout or when the client gives up. It is not asked about a handshake
+	// that the limits of its address refuse; one that it refuses itself counts for
+	// HandshakesPerSecond. Nil admits everybody.
 	Admit func(ctx context.Context, r *http.Request) error
 	// AdmitTimeout bounds Admit; what it says later is a refusal. 0 means 5 s, 30
 	// s is the most.

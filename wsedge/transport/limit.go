@@ -207,13 +207,6 @@ func (l *limits) end(e encodedHandshake) {
 	}
 }
 
-// unborn gives back the place of a session whose application panicked in OnSession.
-func (l *limits) unborn(s *Session) {
-	if s.app == nil {
-		l.end(s.handshake)
-	}
-}
-
 // enter takes the place of a connection; false: addr has as many as it may. A
 // trusted proxy may have any number, as they are those of its clients.
 func (l *limits) enter(addr netip.Addr) bool {

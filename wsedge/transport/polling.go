@@ -14,8 +14,8 @@ import (
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
-// verify makes the checks of PROTOCOL 1.2 in their order. session is the one
-// that the request names, nil for a handshake.
+// verify makes the checks of PROTOCOL 1.2 in their order, those of letIn apart.
+// session is the one that the request names, nil for a handshake.
 func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Session, refusal *engineio.Refusal) {
 	polling := p.transport == engineio.Polling.String() && s.enabled(engineio.Polling)
 	webSocket := p.transport == engineio.WebSocket.String() && s.enabled(engineio.WebSocket)
@@ -43,13 +43,39 @@ func (s *Server) verify(r *http.Request, p *params, upgrade bool) (session *Sess
 	case webSocket && !upgrade:
 		return nil, engineio.ErrBadRequest
 	}
-	if refusal := s.admit(r); refusal != nil {
-		return nil, refusal
-	}
-	if p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
-		return nil, engineio.ErrUnsupportedProtocol
-	}
 	return nil, nil
+}
+
+// letIn decides on a handshake that has passed verify, and answers it if it is
+// refused. The limits of its address come first, as it may cost much to ask Admit.
+// If ok, h has its place in them, which limits.end gives back if no session comes
+// of it.
+func (s *Server) letIn(w http.ResponseWriter, r *http.Request, p *params, upgrade bool) (h *Handshake, ok bool) {
+	h = s.handshakeOf(r)
+	if e := s.limits.begin(h); e != nil {
+		s.refuseExcess(w, e, upgrade)
+		return nil, false
+	}
+	defer func() { // also when Admit panics
+		if !ok {
+			s.limits.end(h.encode())
+		}
+	}()
+	refusal := s.admit(r)
+	if refusal == nil && p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
+		refusal = engineio.ErrUnsupportedProtocol
+	}
+	switch {
+	case refusal != nil && upgrade:
+		s.refuseUpgrade(w, r, refusal)
+	case refusal != nil:
+		s.refuse(w, r, refusal)
+	case s.closing.Load():
+		refuseNew(w)
+	default:
+		return h, true
+	}
+	return h, false
 }
 
 func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
@@ -61,8 +87,6 @@ func (s *Server) servePolling(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case refusal != nil:
 		s.refuse(w, r, refusal)
-	case session == nil && s.closing.Load():
-		refuseNew(w)
 	case session == nil:
 		s.openPolling(w, r, &p)
 	case r.Method == http.MethodGet:
@@ -86,9 +110,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, refusal *enginei
 // openPolling starts a polling session; the answer is its open packet and what
 // the application sent at once.
 func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, p *params) {
-	h := s.handshakeOf(r)
-	if e := s.limits.begin(h); e != nil {
-		s.refuseExcess(w, e, false)
+	h, ok := s.letIn(w, r, p, false)
+	if !ok {
 		return
 	}
 	session := s.newSession(engineio.Polling, h, p.revision(), nil)

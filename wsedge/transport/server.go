@@ -192,7 +192,7 @@ type Server struct {
 	bodies   bodies
 	sessions sessionTable
 	stats    Stats
-	panics   atomic.Uint64 // of handlers in a POST; the engine counts the others
+	panics   atomic.Uint64 // of handlers in a POST or at the beginning; the engine counts the others
 	closing  atomic.Bool
 	begun    sync.Mutex     // held while Serve decides whether to begin
 	served   sync.WaitGroup // the goroutines of Serve
@@ -392,13 +392,31 @@ func (s *Server) newSession(t engineio.Transport, h *Handshake, rev engineio.Rev
 	} else {
 		session.poll = &poll{}
 	}
-	s.stats.Opened[t].Add(1)
 	session.machine.Open(&s.cfg.Settings, t, rev, session.now(), s.firstPing())
-	defer s.limits.unborn(session)
+	born := false
+	defer func() {
+		if !born {
+			s.stillborn(session)
+		}
+	}()
 	session.app = s.cfg.OnSession(session)
+	s.stats.Opened[t].Add(1)
 	s.sessions.add(session)
 	session.app.Opened()
+	born = true
 	return session
+}
+
+// stillborn ends a session whose application panicked at its beginning. Its
+// connection is for those to close who have it and meet the panic.
+func (s *Server) stillborn(session *Session) {
+	s.panics.Add(1)
+	if session.app == nil {
+		s.sessions.remove(session.id)
+		s.limits.end(session.handshake)
+		return
+	}
+	session.abandonFor(CauseInternal)
 }
 
 // firstPing spreads the first heartbeat over half an interval, so that clients

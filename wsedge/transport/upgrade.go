@@ -69,41 +69,32 @@ func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	p := parseQuery(r.URL.RawQuery)
 	session, refusal := s.verify(r, &p, true)
-	var answer []byte
-	var deflate bool
-	if refusal == nil {
-		var ok bool
-		offers := strings.Join(r.Header.Values("Sec-WebSocket-Extensions"), ", ")
-		if answer, deflate, ok = s.switchProtocols(canonicalHead(r), s.deflateOffers(&p, offers)); !ok {
-			w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455, section 4.2.2
-			refusal = engineio.ErrBadRequest
-		}
-	}
 	if refusal != nil {
 		s.refuseUpgrade(w, r, refusal)
 		return
 	}
-	if session == nil && s.closing.Load() {
-		refuseNew(w)
-		return
-	}
-	h := s.handshakeOf(r)
-	if session == nil && p.transport == engineio.WebSocket.String() {
-		if e := s.limits.begin(h); e != nil {
-			s.refuseExcess(w, e, true)
+	h := new(Handshake) // that of an upgrade says nothing and has no place
+	if session == nil {
+		var ok bool
+		if h, ok = s.letIn(w, r, &p, true); !ok {
 			return
 		}
 	}
-	s.hookHeaders(w.Header(), r, session == nil)
-	answer = addHeaders(s.cfg.HTTP.CORS.welcome(answer, originOf(r)), w.Header())
-	c, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		s.limits.end(h.encode())
-		s.refuseUpgrade(w, r, engineio.ErrBadRequest)
+	begun, taken := false, false
+	defer func() {
+		if !begun {
+			s.limits.end(h.encode())
+		}
+	}()
+	c, answer, early, deflate := s.hijack(w, r, &p, session == nil)
+	if c == nil {
 		return
 	}
-	early, _ := buffered.Peek(buffered.Reader.Buffered())
-	_ = c.SetDeadline(time.Now().Add(s.cfg.HeadTimeout))
+	defer func() {
+		if !taken { // a panic, after which net/http leaves alone what was hijacked
+			_ = c.Close()
+		}
+	}()
 	switch {
 	case p.transport != engineio.WebSocket.String():
 		// PROTOCOL 1.2: what passed but cannot upgrade gets a 101 and the end.
@@ -112,8 +103,33 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	case session != nil:
 		s.acceptCandidate(c, answer, early, newWire(session, &p, deflate))
 	default:
+		begun = true // the place is the session's
 		s.acceptSession(c, answer, early, h, &p, deflate)
 	}
+	taken = true
+}
+
+// hijack takes the connection of an upgrade request from net/http, with the answer
+// that is still to be written and what has come after the request. initial tells
+// that the request begins a session. c is nil if the request was refused.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, p *params, initial bool) (c net.Conn, answer, early []byte, deflate bool) {
+	offers := strings.Join(r.Header.Values("Sec-WebSocket-Extensions"), ", ")
+	answer, deflate, ok := s.switchProtocols(canonicalHead(r), s.deflateOffers(p, offers))
+	if !ok {
+		w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455, section 4.2.2
+		s.refuseUpgrade(w, r, engineio.ErrBadRequest)
+		return nil, nil, nil, false
+	}
+	s.hookHeaders(w.Header(), r, initial)
+	answer = addHeaders(s.cfg.HTTP.CORS.welcome(answer, originOf(r)), w.Header())
+	c, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.refuseUpgrade(w, r, engineio.ErrBadRequest)
+		return nil, nil, nil, false
+	}
+	early, _ = buffered.Peek(buffered.Reader.Buffered())
+	_ = c.SetDeadline(time.Now().Add(s.cfg.HeadTimeout))
+	return c, answer, early, deflate
 }
 
 // refuseUpgrade answers an upgrade request with plain text and status 400,
@@ -226,9 +242,11 @@ func (s *Server) begin(c net.Conn, first, early []byte, w *socketWire) {
 }
 
 // abandon ends a session whose connection never came to life.
-func (s *Session) abandon() {
+func (s *Session) abandon() { s.abandonFor(CauseAborted) }
+
+func (s *Session) abandonFor(cause Cause) {
 	s.mu.Lock()
-	s.lose(engineio.TransportClose, CauseAborted, nil)
+	s.lose(engineio.TransportClose, cause, nil)
 	s.dropQueue()
 	s.unlock()
 }

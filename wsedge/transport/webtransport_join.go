@@ -47,10 +47,15 @@ func (s *Server) ServeWebTransport(pc net.PacketConn) error {
 }
 
 // verifyWebTransport is who may come in: the checks of PROTOCOL 1.2 that make
-// sense here. The answer tells nobody why.
+// sense here. The answer tells nobody why. Middleware cannot see these clients, so
+// that there are none where it might have kept some out (PROTOCOL 1.10).
 func (s *Server) verifyWebTransport(r *http.Request) *engineio.Refusal {
 	refusal := s.checkOrigin(originOf(r))
-	if refusal == nil {
+	switch {
+	case refusal != nil:
+	case s.cfg.HTTP.Middleware != nil:
+		refusal = engineio.ErrBadRequest
+	default:
 		refusal = s.admit(r)
 	}
 	if refusal != nil {

@@ -274,17 +274,21 @@ func (w *socketWire) OnClose(err error) {
 	w.closing = true
 	switch {
 	case s.wire == w:
-		cause := CauseNone
-		if errors.Is(err, netpoll.ErrPanic) {
-			cause = CauseInternal
-		}
-		s.lose(engineio.TransportClose, cause, nil)
+		s.lose(engineio.TransportClose, causeOf(err), nil)
 		s.dropQueue()
 	case w.candidate:
 		w.leave()
 	}
 	s.unlock()
 	w.dec = decoder{}
+}
+
+// causeOf is what the end of a netpoll.Conn says about the end of its session.
+func causeOf(err error) Cause {
+	if errors.Is(err, netpoll.ErrPanic) {
+		return CauseInternal
+	}
+	return CauseNone
 }
 
 // pollTimer is the netpoll.Handler of a polling session: deadlines only.
@@ -300,12 +304,12 @@ func (*pollTimer) OnWritable() {}
 func (t *pollTimer) OnDeadline(now netpoll.Millis) { (*Session)(t).deadline(now) }
 
 // OnClose implements netpoll.Handler. It comes after the session has ended or
-// has been upgraded, or when the engine shuts down.
-func (t *pollTimer) OnClose(error) {
+// has been upgraded, after a panic at its deadline, or when the engine shuts down.
+func (t *pollTimer) OnClose(err error) {
 	s := (*Session)(t)
 	s.mu.Lock()
 	if s.poll != nil {
-		s.lose(engineio.TransportClose, CauseNone, nil)
+		s.lose(engineio.TransportClose, causeOf(err), nil)
 		s.dropQueue()
 	}
 	s.unlock()
