@@ -59,7 +59,7 @@ func TestBadInputCostsNobodyElse(t *testing.T) {
 			ended(t, c)
 		},
 		"nothing at all": func(t *testing.T, h *harness) { ended(t, h.raw()) },
-		"header flood": func(t *testing.T, h *harness) {
+		"CVE-2024-37890 header flood": func(t *testing.T, h *harness) {
 			c := h.raw()
 			fmt.Fprint(c, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n")
 			line := []byte("X-Flood: " + strings.Repeat("y", 100) + "\r\n")
@@ -87,7 +87,7 @@ func TestBadInputCostsNobodyElse(t *testing.T) {
 				t.Errorf("answered %d", status)
 			}
 		},
-		"frames sent with the request, reserved bits set": func(t *testing.T, h *harness) {
+		"CVE-2022-21676 frames sent with the request, reserved bits set": func(t *testing.T, h *harness) {
 			// CVE-2022-21676
 			for _, query := range []string{"EIO=4&transport=websocket", "EIO=4&transport=websocket&sid=unknown"} {
 				c := h.raw()
@@ -97,7 +97,7 @@ func TestBadInputCostsNobodyElse(t *testing.T) {
 				ended(t, c)
 			}
 		},
-		"reset after an invalid upgrade": func(_ *testing.T, h *harness) {
+		"CVE-2022-41940 reset after an invalid upgrade": func(_ *testing.T, h *harness) {
 			// CVE-2022-41940
 			for range 50 {
 				c := h.raw()
@@ -113,36 +113,36 @@ func TestBadInputCostsNobodyElse(t *testing.T) {
 				p.conn.Close()
 			}
 		},
-		"a frame that announces 2^62 bytes": func(t *testing.T, h *harness) {
+		"further input: a frame that announces 2^62 bytes": func(t *testing.T, h *harness) {
 			p := h.open()
 			_, _ = p.conn.Write([]byte("\x82\xff\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 			p.expect("close 1009")
 		},
-		"deep JSON": func(_ *testing.T, h *harness) {
+		"further input: deep JSON": func(_ *testing.T, h *harness) {
 			p, _ := h.join("/")
 			p.send(`42["a",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "]")
 			p.expect("close 1005")
 			h.event(rooms.KindDisconnected)
 		},
-		"very many attachments announced": func(_ *testing.T, h *harness) {
+		"CVE-2026-33151 very many attachments announced": func(_ *testing.T, h *harness) {
 			p, _ := h.join("/") // CVE-2026-33151
 			p.send(`4599999999-["a"]`)
 			p.expect("close 1005")
 			h.event(rooms.KindDisconnected)
 		},
-		"zero attachments announced": func(_ *testing.T, h *harness) {
+		"CVE-2026-69185 zero attachments announced": func(_ *testing.T, h *harness) {
 			p, _ := h.join("/") // CVE-2026-69185
 			p.send(`450-["a"]`)
 			p.expect("close 1005")
 			h.event(rooms.KindDisconnected)
 		},
-		"attachments withheld": func(_ *testing.T, h *harness) {
+		"CVE-2026-48804 attachments withheld": func(_ *testing.T, h *harness) {
 			p, _ := h.join("/") // CVE-2026-48804
 			p.send(`451-["a",{"_placeholder":true,"num":0}]`)
 			p.conn.Close()
 			h.event(rooms.KindDisconnected)
 		},
-		"flood of unsolicited pongs": func(t *testing.T, h *harness) {
+		"GHSA-cgwc-pv48-fhj5 flood of unsolicited pongs": func(t *testing.T, h *harness) {
 			p, _ := h.join("/") // GHSA-cgwc-pv48-fhj5
 			for range 10_000 {
 				p.send("3")

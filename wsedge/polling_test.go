@@ -161,7 +161,7 @@ func TestPollingEnds(t *testing.T) {
 		{"unknown packet", func(_ *testing.T, _ *harness, p *poller) { p.post("9") }, rooms.ReasonParseError, 400},
 		{"empty body", func(_ *testing.T, _ *harness, p *poller) { p.post("") }, rooms.ReasonParseError, 400},
 		{"ping", func(_ *testing.T, _ *harness, p *poller) { p.post("2") }, rooms.ReasonTransportError, 400},
-		{"binary content type", func(t *testing.T, _ *harness, p *poller) {
+		{"CVE-2026-59725 binary content type", func(t *testing.T, _ *harness, p *poller) {
 			resp, err := p.client.Post("http://x/socket.io/?"+p.query(), "application/octet-stream", strings.NewReader("x"))
 			if err != nil {
 				t.Fatal(err)

@@ -58,7 +58,7 @@ func TestBodiesThatNeverComeAreNotWaitedFor(t *testing.T) {
 }
 
 // The body of a POST that stays away ends the session.
-func TestPostWithoutItsBodyEndsTheSession(t *testing.T) {
+func TestFurtherInput_PostWithoutItsBody(t *testing.T) {
 	virtually(t, func(t *testing.T, h *harness) {
 		p := h.openPolling()
 		p.post("40")

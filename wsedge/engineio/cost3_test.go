@@ -38,7 +38,7 @@ func hostile3(n int) (text, binary map[string][]byte) {
 }
 
 // CVE-2020-36048: a large POST full of tiny packets or of broken length headers takes no memory.
-func TestCVE202036048Payload3(t *testing.T) {
+func TestCVE_2020_36048_Payload3(t *testing.T) {
 	check := func(name string, body []byte, count func() int) {
 		n := 0
 		if allocs := testing.AllocsPerRun(1, func() { n = count() }); allocs != 0 || n > len(body)/3 {

@@ -40,7 +40,7 @@ func TestDefaultSettings(t *testing.T) {
 	}
 }
 
-func TestNewID(t *testing.T) {
+func TestCVE_2017_16031_SessionIDs(t *testing.T) {
 	const n = 10_000
 	seen := make(map[ID]bool, n)
 	var used [256]bool

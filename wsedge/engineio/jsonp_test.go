@@ -30,7 +30,7 @@ func TestAppendJSONP(t *testing.T) {
 }
 
 // What a client says its callback is cannot become script (section 9, "JSONP callback injection").
-func TestJSONPCallbackInjection(t *testing.T) {
+func TestFurtherInput_JSONPCallbackInjection(t *testing.T) {
 	for _, index := range []string{
 		"0];alert(1);//", "](1);alert`1`;x[", "a", "\u0663\u06f3", "１", "0\n1", "0\u20281", "%30", "-1", "1e9", "__proto__", "0,1",
 		strings.Repeat("x", 10_000), "0\x00",

@@ -15,7 +15,7 @@ func announce(n uint64) []byte {
 
 // CVE-2016-10542 and its like: memory follows the bytes that came, not those that were announced. A header costs a
 // header's room, and later the room is at most twice what was sent.
-func TestCVE201610542MemoryFollowsTheBytes(t *testing.T) {
+func TestCVE_2016_10542_MemoryFollowsTheBytes(t *testing.T) {
 	in := append(announce(limit), make([]byte, limit)...)
 	for _, step := range []int{14, 100, 1000, 4096, 65536} {
 		var d decoder
@@ -54,7 +54,7 @@ func TestHeldHeaderIsSmall(t *testing.T) {
 
 // CVE-2026-48779: a flood of fragments, empty or of one byte, holds no more than the message that it makes up, and ends
 // with the bound on their number.
-func TestCVE202648779FloodOfFragments(t *testing.T) {
+func TestCVE_2026_48779_FloodOfFragments(t *testing.T) {
 	for _, payload := range []string{"", "x"} {
 		var d decoder
 		var got heard

@@ -142,7 +142,7 @@ func TestCompressorsAreBounded(t *testing.T) {
 }
 
 // A bomb costs the limit, not what it would become: 100 MB in 100 KB of payload.
-func TestDeflateBombIsNotInflated(t *testing.T) {
+func TestFurtherInput_DeflateBomb(t *testing.T) {
 	payload := []byte(deflated(100 << 20))
 	x := inflaters.New().(*inflater)
 	if _, err := x.inflate(payload, limit); err != errTooBig {

@@ -39,7 +39,7 @@ func TestCVE_2021_32640_SpacesInTheSubprotocol(t *testing.T) {
 
 // PROTOCOL 9: lengths that contradict each other are refused, and nothing behind them is read as a request. Chunks beside a length
 // are what counts, as RFC 9112 6.1 has it: both ways in see the end of the body in the same place.
-func TestContradictingLengths(t *testing.T) {
+func TestFurtherInput_ContradictingLengths(t *testing.T) {
 	const rest = "0\r\n\r\n"
 	for name, c := range map[string]struct {
 		headers []string

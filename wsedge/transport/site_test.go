@@ -3,10 +3,8 @@ package transport
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
 
 // site is a Server on a loopback port.
@@ -28,33 +25,12 @@ type site struct {
 // newSite runs a server under /socket.io/ until the test ends.
 func newSite(t *testing.T, edit func(*Config)) *site {
 	t.Helper()
-	cfg := Config{
-		Path:      "/socket.io/",
-		OnSession: func(*Session) Handler { return &endings{} },
-		Engine:    netpoll.Config{Kind: os.Getenv("REALTIME_TEST_ENGINE")},
-		Logger:    slog.New(slog.DiscardHandler),
-	}
+	cfg := Config{Path: "/socket.io/", OnSession: func(*Session) Handler { return &endings{} }}
 	if edit != nil {
 		edit(&cfg)
 	}
-	srv, err := NewServer(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := errors.Join(srv.Shutdown(ctx), <-served); err != nil {
-			t.Error(err)
-		}
-	})
-	return &site{t, srv, l.Addr().String()}
+	srv, addr := serving(t, os.Getenv("REALTIME_TEST_ENGINE"), cfg)
+	return &site{t, srv, addr}
 }
 
 // reply is an answer with the bytes of its head.
@@ -154,11 +130,18 @@ const (
 // open begins a polling session and returns its sid.
 func (s *site) open() string {
 	s.t.Helper()
-	r := s.ask(line("GET", pollingURL))
-	if r.status != 200 || !strings.HasPrefix(r.body, `0{"sid":"`) {
+	return s.openAs("EIO=4&transport=polling")
+}
+
+// openAs is open for a client with that query.
+func (s *site) openAs(query string) string {
+	s.t.Helper()
+	r := s.ask(line("GET", "/socket.io/?"+query))
+	_, sid, ok := strings.Cut(r.body, `"sid":"`)
+	if r.status != 200 || !ok {
 		s.t.Fatalf("%d %s", r.status, r.body)
 	}
-	return r.body[len(`0{"sid":"`):][:20]
+	return sid[:20]
 }
 
 // askKeptQuiet is askKept for a server with a Fallback.
