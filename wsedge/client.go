@@ -42,7 +42,7 @@ type Client struct {
 type clientRest struct {
 	assembly *socketio.Assembly // a packet whose attachments are still to come
 	pending  []*Socket          // sockets that wait for admission
-	left     []string           // namespaces that the server ended, whose late packets are dropped: the last MaxNamespaces
+	left     []string           // namespaces that the server ended, whose late packets are dropped; MaxNamespaces at most, oldest first
 }
 
 type sessionEnd struct {
@@ -372,6 +372,16 @@ func (c *Client) hasLeft(namespace []byte) bool {
 	return c.rest != nil && slices.Contains(c.rest.left, string(namespace))
 }
 
+// noteLeft notes that the server ended the socket of a namespace. The oldest name is forgotten beyond the bound: a client
+// that joins dynamic names one after the other, and is put out of each, would be remembered for all of them.
+func (c *Client) noteLeft(namespace string) {
+	r := c.other()
+	if len(r.left) >= c.srv.cfg.MaxNamespaces {
+		r.left = slices.Delete(r.left, 0, 1)
+	}
+	r.left = append(r.left, namespace)
+}
+
 // disconnect ends one socket from the server's side.
 func (c *Client) disconnect(s *Socket) {
 	c.enter()
@@ -380,11 +390,7 @@ func (c *Client) disconnect(s *Socket) {
 		return
 	}
 	c.remove(s)
-	r := c.other()
-	if len(r.left) >= c.srv.cfg.MaxNamespaces {
-		r.left = slices.Delete(r.left, 0, 1)
-	}
-	r.left = append(r.left, s.namespace.Name())
+	c.noteLeft(s.namespace.Name())
 	s.leave(rooms.ReasonServerDisconnect, "")
 	c.session.Send(c.dialect.disconnect(s.namespace.Name()), false)
 }

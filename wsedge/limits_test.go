@@ -8,6 +8,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
 )
 
 // A client that sends too much is told so, and costs nobody else.
@@ -62,6 +63,88 @@ func TestRateOfOneClient(t *testing.T) {
 				p.conn.Close()
 			}, c.edit)
 		})
+	}
+}
+
+// Clients of every dialect are told of their limits in their own words.
+func TestRateOfEveryDialect(t *testing.T) {
+	for dialect, open := range speakers {
+		t.Run(dialect+" events", func(t *testing.T) {
+			h := start(t, allowOld, func(c *Config) { c.EventsPerSecond = 1 })
+			b := h.bystander()
+			p := open(h)
+			for range 10 { // two at once, and one a second at the most
+				says(p, dialect, `42["x"]`, "\x91\xa1x")
+			}
+			p.expect("close 1008 too many events per second")
+			e := <-h.events
+			for e.Kind == rooms.KindEvent {
+				e = <-h.events
+			}
+			if n := h.server.Stats().EventsLimited; n != 1 || e.Description != "limit exceeded" {
+				t.Errorf("counted %d, %s %q", n, describe(e), e.Description)
+			}
+			b.isWell()
+		})
+		t.Run(dialect+" bytes", func(t *testing.T) {
+			h := start(t, allowOld, func(c *Config) { c.BytesPerSecond, c.MaxPayload = 100, 1000 })
+			b := h.bystander()
+			p := open(h)
+			pad := strings.Repeat("x", 600)
+			for range 2 {
+				says(p, dialect, `42["`+pad+`"]`, "\x91\xda\x02\x58"+pad)
+			}
+			h.event(rooms.KindEvent)
+			p.expect("close 1008 too many bytes per second")
+			e := h.event(rooms.KindDisconnected)
+			if n := h.server.Stats().BytesLimited; n != 1 || e.Description != "limit exceeded" {
+				t.Errorf("counted %d, %q", n, e.Description)
+			}
+			b.isWell()
+		})
+	}
+}
+
+// A polling client's POST over its bytes a second is answered with 429 and counted.
+func TestBytesOfOnePollingClient(t *testing.T) {
+	h := start(t, func(c *Config) { c.BytesPerSecond, c.MaxPayload = 100, 1000 })
+	b := h.bystander()
+	p := h.openPolling()
+	p.post("40")
+	h.event(rooms.KindConnected)
+	packet := `42["` + strings.Repeat("x", 600) + `"]`
+	p.post(packet)
+	h.event(rooms.KindEvent)
+	if status, _ := p.do("POST", p.query(), packet); status != 429 {
+		t.Errorf("answered %d", status)
+	}
+	e := h.event(rooms.KindDisconnected)
+	if n := h.server.Stats().BytesLimited; n != 1 || e.Description != "limit exceeded" {
+		t.Errorf("counted %d, %q", n, e.Description)
+	}
+	b.isWell()
+}
+
+// The bound of namespaces is told in each dialect, and over polling.
+func TestNamespacesOfEveryDialect(t *testing.T) {
+	const message = "Too many namespaces"
+	h := start(t, allowOld, func(c *Config) { c.MaxNamespaces = 1 })
+	packed := h.openMsgpack("/")
+	packed.frame(ws.OpBinary, msgpackConnect("/admin"))
+	packed.expect(inHex(socketio.AppendMsgpackConnectError(nil, "/admin", message, nil)))
+	old, _ := h.openOld()
+	old.send("40/admin,")
+	old.expect(`44/admin,"` + message + `"`)
+	p := h.openPolling()
+	p.post("40")
+	h.event(rooms.KindConnected)
+	p.get()
+	p.post("40/admin,")
+	if got := p.get(); got != `44/admin,{"message":"`+message+`"}` {
+		t.Error(got)
+	}
+	if n := h.server.Stats().NamespacesLimited; n != 3 {
+		t.Errorf("counted %d", n)
 	}
 }
 
