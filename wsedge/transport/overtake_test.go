@@ -165,7 +165,7 @@ func TestPanicInAPostThatAnUpgradeWaitsFor(t *testing.T) {
 			x.during = func() { x.read("5", "4panic", "4w") }
 			func() {
 				defer func() {
-					if v := recover(); v != http.ErrAbortHandler { //nolint:errorlint // the value itself
+					if v := recover(); v != http.ErrAbortHandler {
 						t.Errorf("recovered %v", v)
 					}
 				}()
