@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type dancer struct {
 
 	emitted [2]int
 	sent    []sent
+	said    int // events, also those that were refused
 
 	// The arguments of the messages that came: what polls brought was sent before what the WebSocket brought, though a
 	// rude client may read it later.
@@ -47,6 +49,12 @@ type dancer struct {
 type sent struct {
 	text string
 	sure bool
+}
+
+// nextText is what the next event says.
+func (d *dancer) nextText() string {
+	d.said++
+	return fmt.Sprint(d.said)
 }
 
 var errEnded = errors.New("the session has ended")
@@ -138,7 +146,10 @@ func take(came *[]string, p engineio.Packet) (done bool, err error) {
 	switch {
 	case p.Type == engineio.PacketClose:
 		return false, errEnded
-	case p.Type != engineio.PacketMessage || p.Binary:
+	case p.Type != engineio.PacketMessage:
+		return false, nil
+	case p.Binary:
+		*came = append(*came, attachment(p.Data))
 		return false, nil
 	}
 	text := string(p.Data)
@@ -151,6 +162,9 @@ func take(came *[]string, p engineio.Packet) (done bool, err error) {
 	}
 	return false, nil
 }
+
+// attachment is how a binary message stands among those that came.
+func attachment(data []byte) string { return fmt.Sprintf("attachment %x", data) }
 
 // poll polls until the WebSocket has taken over, the session has ended, or the last message has come. Between two polls
 // it pauses if it is asked to.
@@ -187,19 +201,8 @@ func (d *dancer) poll(pausing <-chan chan struct{}, resume <-chan struct{}) erro
 
 // say sends events by POST, one payload.
 func (d *dancer) say(count int) error {
-	var payload []byte
 	first := len(d.sent)
-	for range count {
-		text := fmt.Sprint(len(d.sent))
-		d.sent = append(d.sent, sent{text: text})
-		p := engineio.Packet{Type: engineio.PacketMessage, Data: fmt.Appendf(nil, `2["u",%s]`, text)}
-		if d.old {
-			payload = engineio.AppendPayload3(payload, p)
-		} else {
-			payload = engineio.AppendPayload(payload, p)
-		}
-	}
-	status, answer, err := d.request("POST", string(payload))
+	status, answer, err := d.request("POST", d.speech(count))
 	if err == nil && status == http.StatusOK && string(answer) == "ok" {
 		for i := first; i < len(d.sent); i++ {
 			d.sent[i].sure = true
@@ -210,6 +213,22 @@ func (d *dancer) say(count int) error {
 		return nil // the session may be gone
 	}
 	return fmt.Errorf("POST answered %d %q, %w", status, answer, err)
+}
+
+// speech is the payload of the next events.
+func (d *dancer) speech(count int) string {
+	var payload []byte
+	for range count {
+		text := d.nextText()
+		d.sent = append(d.sent, sent{text: text})
+		p := engineio.Packet{Type: engineio.PacketMessage, Data: fmt.Appendf(nil, `2["u",%s]`, text)}
+		if d.old {
+			payload = engineio.AppendPayload3(payload, p)
+		} else {
+			payload = engineio.AppendPayload(payload, p)
+		}
+	}
+	return string(payload)
 }
 
 // before is what happens before the upgrade.
@@ -337,7 +356,47 @@ func (d *dancer) upgrade(pausing chan<- chan struct{}, resume chan<- struct{}) e
 		}
 		defer close(resume)
 	}
+	if d.fate == fateCrossing {
+		return d.crossing(l)
+	}
 	return d.switchTo(l)
+}
+
+// crossing sends the upgrade packet while a POST is under way. That counts as a whole, before what the WebSocket brings,
+// or is refused with code 3 as a whole.
+func (d *dancer) crossing(l *line) error {
+	first := len(d.sent)
+	payload := d.speech(2 + d.rng.IntN(40))
+	posted := d.sent[first:]
+	pauses := d.rng.IntN(80)
+	type answer struct {
+		status int
+		body   []byte
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		status, body, err := d.request("POST", payload)
+		answers <- answer{status, body, err}
+	}()
+	yield(pauses)
+	if err := d.switchTo(l); err != nil {
+		return err
+	}
+	a := <-answers
+	switch {
+	case a.err == nil && a.status == http.StatusOK && string(a.body) == "ok":
+		for i := range posted {
+			d.sent[first+i].sure = true
+		}
+		d.floor.tally.waited.Add(1)
+	case a.err == nil && a.status == http.StatusBadRequest && string(a.body) == `{"code":3,"message":"Bad request"}`:
+		d.sent = slices.Delete(d.sent, first, first+len(posted)) // heard, it would be what was not sent
+		d.floor.tally.overtaken.Add(1)
+	default:
+		return fmt.Errorf("a POST that crosses the upgrade was answered %d %q, %w", a.status, a.body, a.err)
+	}
+	return nil
 }
 
 // failingCandidate is one that comes to nothing; polling goes on.
@@ -427,7 +486,7 @@ func (d *dancer) switchTo(l *line) error {
 		frame("5")
 	}
 	for range d.rng.IntN(4) {
-		text := fmt.Sprint(len(d.sent))
+		text := d.nextText()
 		d.sent = append(d.sent, sent{text: text, sure: !d.fate.ends()})
 		frame(fmt.Sprintf(`42["u",%s]`, text))
 	}
@@ -470,7 +529,7 @@ func (d *dancer) finale() error {
 
 // arrived sends one more event over the WebSocket and waits until the server has heard it.
 func (d *dancer) arrived() error {
-	text := fmt.Sprint(len(d.sent))
+	text := d.nextText()
 	d.sent = append(d.sent, sent{text: text, sure: true})
 	if err := d.ws.send(fmt.Sprintf(`42["u",%s]`, text)); err != nil {
 		return err

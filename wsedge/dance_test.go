@@ -37,6 +37,7 @@ const (
 	fateRude                    // the upgrade packet comes while a poll waits
 	fateUnprobed                // the upgrade packet comes without a probe
 	fateTwice                   // it comes twice
+	fateCrossing                // it crosses a POST of the same client
 	fateCutEarly                // the candidate is cut before its probe
 	fateCutProbed               // … after its probe
 	fateGarbage                 // it sends what is no packet
@@ -55,7 +56,7 @@ type floor struct {
 	mu    sync.Mutex // guards the following
 	heard map[rooms.SocketID]*heard
 
-	tally struct{ dances, switched, failed, ended, down, up atomic.Int64 }
+	tally struct{ dances, switched, failed, ended, waited, overtaken, down, up atomic.Int64 }
 }
 
 // heard is what one socket's events said, in order.
@@ -76,6 +77,7 @@ func (f *floor) Observe(e *rooms.Event) {
 		h.mu.Lock()
 		h.said = append(h.said, string(e.Args))
 		h.mu.Unlock()
+		yield(4) // so that a POST takes its time, and something can come between two of its packets
 	case rooms.KindDisconnected:
 		close(h.gone)
 	}
@@ -134,9 +136,9 @@ func TestI2DancesLoseNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	t.Logf("%d dances in %v: %d upgraded, %d candidates failed, %d sessions ended, %d messages down, %d up",
+	t.Logf("%d dances in %v: %d upgraded, %d candidates failed, %d sessions ended, %d POSTs crossed and %d were refused, %d messages down, %d up",
 		f.tally.dances.Load(), time.Since(began).Round(time.Millisecond), f.tally.switched.Load(), f.tally.failed.Load(),
-		f.tally.ended.Load(), f.tally.down.Load(), f.tally.up.Load())
+		f.tally.ended.Load(), f.tally.waited.Load(), f.tally.overtaken.Load(), f.tally.down.Load(), f.tally.up.Load())
 	f.h.leftNothing(before)
 }
 
@@ -228,7 +230,7 @@ func (d *dancer) emitters() *sync.WaitGroup {
 				m := &rooms.Message{Event: "m", Args: fmt.Appendf(nil, "%d,%d", who, i)}
 				if binary && i%2 == 0 {
 					m.Args = fmt.Appendf(nil, `%d,%d,{"_placeholder":true,"num":0}`, who, i)
-					m.Attachments = [][]byte{{byte(i)}}
+					m.Attachments = [][]byte{{byte(who), byte(i)}}
 				}
 				n.Emit(target, m)
 				yield(pauses)
@@ -250,19 +252,32 @@ func (d *dancer) judge() error {
 	tally := &d.floor.tally
 	next := make([]int, len(d.emitted))
 	came := append(d.polled, d.framed...)
+	owed := "" // the attachment that must come next
 	for _, m := range came {
 		var who, i int
+		if strings.HasPrefix(m, "attachment") {
+			if m != owed {
+				return fmt.Errorf("%q came when %q was due; all: %q", m, owed, came)
+			}
+			owed = ""
+			continue
+		}
+		if owed != "" {
+			return fmt.Errorf("%q came when %q was due; all: %q", m, owed, came)
+		}
 		if _, err := fmt.Sscanf(m, "%d,%d", &who, &i); err != nil {
 			return fmt.Errorf("got %q", m)
 		}
 		if i != next[who] {
 			return fmt.Errorf("message %d of emitter %d came when %d was due; all: %q", i, who, next[who], came)
 		}
-		next[who]++
+		if next[who]++; strings.Contains(m, "_placeholder") {
+			owed = attachment([]byte{byte(who), byte(i)})
+		}
 		tally.down.Add(1)
 	}
-	if !d.fate.ends() && !slices.Equal(next, d.emitted[:]) {
-		return fmt.Errorf("of %v messages %v came: %q", d.emitted, next, came)
+	if !d.fate.ends() && (owed != "" || !slices.Equal(next, d.emitted[:])) {
+		return fmt.Errorf("of %v messages %v came, and %q did not: %q", d.emitted, next, owed, came)
 	}
 	return d.judgeUp()
 }

@@ -84,7 +84,8 @@ const (
 	// ReleasePoll answers the waiting poll, with a noop if nothing is queued.
 	ReleasePoll
 	// Switch makes the candidate the wire: it answers a waiting poll with a noop, refuses a running POST (code 3,
-	// PostRunning is false now) and flushes the queue to the former candidate. Then Advance is called: it returns End
+	// PostRunning is false now; an owner that is handling the packets of one already gives the upgrade packet to
+	// Receive after PostDone only) and flushes the queue to the former candidate. Then Advance is called: it returns End
 	// when the session was Closing.
 	Switch
 	// DropCandidate closes the candidate and leaves the session alone. From CandidateArrived it means the newcomer,

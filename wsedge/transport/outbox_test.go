@@ -159,17 +159,19 @@ func TestPayloadOfSeveral(t *testing.T) {
 		items []*Prepared
 		want  payload
 	}{
-		"revision 4":                 {pollStyle{revision: 4}, []*Prepared{text, binary, pingPacket}, payload{[]byte("4a\x1e451-[]\x1ebAQ==\x1e2"), false, true}},
-		"revision 4, alone":          {pollStyle{revision: 4}, []*Prepared{text}, payload{[]byte("4a"), false, true}},
-		"revision 4, not compressed": {pollStyle{revision: 4}, []*Prepared{plain, plain}, payload{[]byte("4p\x1e4p"), false, false}},
-		"one of them compressed":     {pollStyle{revision: 4}, []*Prepared{plain, text}, payload{[]byte("4p\x1e4a"), false, true}},
-		"revision 3":                 {pollStyle{revision: 3}, []*Prepared{text, pongPacket}, payload{[]byte("2:4a1:3"), false, true}},
-		"revision 3, bytes":          {pollStyle{revision: 3}, []*Prepared{text, binary}, payload{[]byte("\x00\x02\xff4a\x00\x06\xff451-[]\x01\x02\xff\x04\x01"), true, true}},
-		"revision 3, text only":      {pollStyle{revision: 3, text: true}, []*Prepared{text, binary}, payload{[]byte("2:4a6:451-[]6:b4AQ=="), false, true}},
+		"revision 4":                 {pollStyle{revision: 4}, []*Prepared{text, binary, pingPacket}, payload{[]byte("4a\x1e451-[]\x1ebAQ==\x1e2"), false, true, false}},
+		"revision 4, alone":          {pollStyle{revision: 4}, []*Prepared{text}, payload{[]byte("4a"), false, true, false}},
+		"revision 4, not compressed": {pollStyle{revision: 4}, []*Prepared{plain, plain}, payload{[]byte("4p\x1e4p"), false, false, false}},
+		"one of them compressed":     {pollStyle{revision: 4}, []*Prepared{plain, text}, payload{[]byte("4p\x1e4a"), false, true, false}},
+		"revision 3":                 {pollStyle{revision: 3}, []*Prepared{text, pongPacket}, payload{[]byte("2:4a1:3"), false, true, false}},
+		"revision 3, bytes":          {pollStyle{revision: 3}, []*Prepared{text, binary}, payload{[]byte("\x00\x02\xff4a\x00\x06\xff451-[]\x01\x02\xff\x04\x01"), true, true, false}},
+		"nothing but a noop":         {pollStyle{revision: 4}, []*Prepared{noopPacket}, payload{[]byte("6"), false, true, true}},
+		"revision 3, text only":      {pollStyle{revision: 3, text: true}, []*Prepared{text, binary}, payload{[]byte("2:4a6:451-[]6:b4AQ=="), false, true, false}},
 	} {
 		got := c.style.encode(c.items...)
-		if string(got.body) != string(c.want.body) || got.binary != c.want.binary || got.compress != c.want.compress {
-			t.Errorf("%s: %q binary %v compress %v", name, got.body, got.binary, got.compress)
+		if string(got.body) != string(c.want.body) || got.binary != c.want.binary || got.compress != c.want.compress ||
+			got.noop != c.want.noop {
+			t.Errorf("%s: %q binary %v compress %v noop %v", name, got.body, got.binary, got.compress, got.noop)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type payload struct {
 	body     []byte
 	binary   bool // bytes, not text
 	compress bool // some packet in it may be compressed
+	noop     bool // it releases the poll and says nothing
 }
 
 // recordSeparator stands between two packets of a payload of revision 4
@@ -38,6 +39,7 @@ func (style pollStyle) encode(items ...*Prepared) payload {
 		}
 	}
 	if len(items) == 1 {
+		out.noop = items[0] == noopPacket
 		out.body = items[0].bytes(l)
 		return out
 	}

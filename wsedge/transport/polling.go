@@ -178,26 +178,40 @@ func (s *Server) writePayload(w http.ResponseWriter, r *http.Request, p *params,
 
 // pollGet parks a GET until there is something to say.
 func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Session, p *params) {
-	answer, ok := session.park(p.style())
-	if !ok {
-		w.WriteHeader(http.StatusBadRequest)
+	answer, a := session.park(p.style())
+	if a != engineio.None {
+		s.turnDown(w, r, session, a)
 		return
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline
+	var body payload
 	select {
-	case body := <-answer:
-		if s.writePayload(w, r, p, body) != nil {
-			session.unpark(answer)
+	case body = <-answer:
+		if s.writePayload(w, r, p, body) == nil {
+			return
 		}
 	case <-r.Context().Done():
-		session.unpark(answer)
+	}
+	session.unpark(answer, body)
+}
+
+// turnDown answers a request that the state machine did not take because of a:
+// it is the second at a time, which ends the session (PROTOCOL 1.4), or what
+// verify has seen is true no longer.
+func (s *Server) turnDown(w http.ResponseWriter, r *http.Request, session *Session, a engineio.Action) {
+	switch {
+	case a == engineio.End:
+		w.WriteHeader(http.StatusBadRequest)
+	case session.Transport() != engineio.Polling:
+		s.refuse(w, r, errTransportMismatch)
+	default:
+		s.refuse(w, r, engineio.ErrSessionUnknown)
 	}
 }
 
-// park registers a GET and returns where its body will come from. ok is false
-// when the request is refused with an empty 400: it is the second at a time,
-// which ends the session, or the session is not polling any more.
-func (s *Session) park(style pollStyle) (answer chan payload, ok bool) {
+// park registers a GET and returns where its body will come from, or what the
+// state machine made of a request that it did not take.
+func (s *Session) park(style pollStyle) (answer chan payload, refused engineio.Action) {
 	s.mu.Lock()
 	defer s.unlock()
 	answer = make(chan payload, 1)
@@ -205,14 +219,14 @@ func (s *Session) park(style pollStyle) (answer chan payload, ok bool) {
 		// The stock client stops listening at a close packet, before it has
 		// handled what came with it: that goes alone, with the next poll.
 		answer <- s.takePayload(style, nil)
-		return answer, true
+		return answer, engineio.None
 	}
 	switch a := s.machine.PollArrived(s.now()); {
 	case a == engineio.RefuseBadRequest:
-		return nil, false
+		return nil, a
 	case a == engineio.End && s.machine.PollWaiting():
 		s.blame(a, CauseProtocol)
-		return nil, false
+		return nil, a
 	case a == engineio.End: // the server has closed, and can say so now
 		answer <- s.takePayload(style, closePacket)
 		s.act(a, nil)
@@ -220,20 +234,26 @@ func (s *Session) park(style pollStyle) (answer chan payload, ok bool) {
 		s.poll.waiting, s.poll.style = answer, style
 		s.flush()
 	}
-	return answer, true
+	return answer, engineio.None
 }
 
 // unpark ends the session because the client gave up its GET, whether that
-// still waited or its body had just been made, which is lost then.
-func (s *Session) unpark(answer chan payload) {
+// still waited or its body had just been made, which is lost then. body is what
+// was taken from answer, if anything was. Only the noop that released the poll
+// may be lost, once an upgrade is complete.
+func (s *Session) unpark(answer chan payload, body payload) {
 	s.mu.Lock()
-	switch {
-	case s.poll == nil: // it was about to be answered by an upgrade
-	case s.poll.waiting == (chan<- payload)(answer):
+	if s.poll != nil && s.poll.waiting == (chan<- payload)(answer) {
 		s.poll.waiting = nil
 		s.blame(s.machine.PollAborted(), CauseAborted)
-	default:
-		s.lose(engineio.TransportError, CauseAborted, nil)
+	} else {
+		select {
+		case body = <-answer:
+		default:
+		}
+		if s.poll != nil || !body.noop {
+			s.lose(engineio.TransportError, CauseAborted, nil)
+		}
 	}
 	s.unlock()
 }
@@ -254,7 +274,7 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 	session.blame(a, CauseProtocol)
 	session.unlock()
 	if a != engineio.None {
-		w.WriteHeader(http.StatusBadRequest)
+		s.turnDown(w, r, session, a)
 		return
 	}
 	binary := r.Header.Get("Content-Type") == "application/octet-stream"
@@ -351,12 +371,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 // packets were more than the client may send.
 func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) (ok, limit bool) {
 	s.mu.Lock()
-	running := s.machine.PostRunning()
-	s.mu.Unlock()
-	if !running {
+	at := s.poll
+	if !s.machine.PostRunning() {
+		s.mu.Unlock()
 		return false, false
 	}
-	defer s.survive()
+	at.handling = true
+	s.mu.Unlock()
+	defer s.survive(at)
 	for p, err := range packets {
 		if err != nil {
 			s.mu.Lock()
@@ -368,16 +390,12 @@ func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) (ok, limit 
 			break
 		}
 	}
-	s.mu.Lock()
-	s.machine.PostDone()
-	limit = s.ended && s.cause == CauseLimit
-	s.unlock()
-	return true, limit
+	return true, s.handled(at)
 }
 
 // survive, deferred directly, makes a Handler's panic in a POST cost its session
 // only, as the engine does on a WebSocket. net/http drops the request.
-func (s *Session) survive() {
+func (s *Session) survive(at *poll) {
 	v := recover()
 	if v == nil {
 		return
@@ -385,9 +403,9 @@ func (s *Session) survive() {
 	s.srv.panics.Add(1)
 	s.srv.cfg.Logger.Error("transport: handler panicked", "panic", v, "stack", string(debug.Stack()))
 	s.mu.Lock()
-	s.machine.PostDone()
 	s.lose(engineio.TransportClose, CauseInternal, nil)
 	s.unlock()
+	s.handled(at)
 	panic(http.ErrAbortHandler)
 }
 

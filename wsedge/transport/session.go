@@ -59,6 +59,9 @@ type poll struct {
 	waiting   chan<- payload // the parked GET takes its body here, nil when there is none
 	style     pollStyle      // what that GET wants
 	candidate *socketWire    // a WebSocket, or a WebTransport stream, that wants to take over
+
+	handling   bool        // the packets of a POST are being handled
+	overtaking *socketWire // the candidate whose upgrade packet came meanwhile, nil when none did
 }
 
 // ID is the session's id, the sid of its open packet. It is a secret: whoever
@@ -279,14 +282,23 @@ func (s *Session) dropCandidate() {
 // receive handles one packet that came over w, or by POST when w is nil, and
 // reports whether more may come that way.
 func (s *Session) receive(w *socketWire, p engineio.Packet) bool {
-	from := engineio.Current
 	s.mu.Lock()
+	if w != nil && !w.closing && w.hold(p) {
+		s.unlock()
+		return true
+	}
+	return s.take(w, p)
+}
+
+// take does the work of receive. The lock is held, and released.
+func (s *Session) take(w *socketWire, p engineio.Packet) bool {
+	from := engineio.Current
 	if w != nil && w.candidate {
 		from = engineio.Candidate
 	}
-	if w != nil && w.closing || w == nil && !s.machine.PostRunning() {
-		s.mu.Unlock()
-		return false // after our close frame, or after an upgrade has overtaken the POST
+	if w != nil && w.closing {
+		s.unlock()
+		return false // after our close frame
 	}
 	a := s.machine.Receive(from, p, s.now())
 	if a == engineio.Deliver {

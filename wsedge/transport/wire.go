@@ -13,17 +13,19 @@ import (
 // stream: the one that carries it, or a candidate that wants to (PROTOCOL 1.6).
 // It is the connection's netpoll.Handler and the sink of its frames.
 type socketWire struct {
-	// Fixed at construction.
-	s    *Session
-	form wireForm
+	// Fixed at construction, as form is.
+	s *Session
 
 	// Owned by the engine's goroutine.
 	dec decoder
 
 	// Guarded by s.mu.
 	conn      netpoll.Conn
+	held      *held // what waits until a POST has been handled, nil as a rule
 	candidate bool
 	closing   bool // a close frame was sent or queued: what still comes is discarded
+
+	form wireForm // here it takes no room: every session has a wire
 }
 
 // lingerMillis is how long the client's answer to a close frame is waited for
@@ -96,7 +98,7 @@ func (w *socketWire) end(reason engineio.Reason, cause Cause, closeBody []byte) 
 	switch {
 	case w.closing:
 		return false
-	case w.candidate:
+	case w.candidate && w.held == nil:
 		w.leave()
 		w.shut(closeBody, cause)
 	default:
@@ -276,6 +278,8 @@ func (w *socketWire) OnClose(err error) {
 	case s.wire == w:
 		s.lose(engineio.TransportClose, causeOf(err), nil)
 		s.dropQueue()
+	case w.candidate && w.held != nil: // its client takes the upgrade for done
+		s.lose(engineio.TransportClose, CauseNone, nil)
 	case w.candidate:
 		w.leave()
 	}
