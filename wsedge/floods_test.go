@@ -9,6 +9,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/wsedge/socketio"
 )
 
 // The further inputs of PROTOCOL 9 that belong to the Socket.IO server, over real connections.
@@ -331,4 +332,29 @@ func TestFurtherInput_Churn_WithRecovery(t *testing.T) {
 			t.Errorf("%d namespaces", n)
 		}
 	})
+}
+
+// The same of clients of the other dialects.
+func TestFurtherInput_ProtoKeys_OtherDialects(t *testing.T) {
+	h := start(t, allowOld)
+	b := h.bystander()
+	for _, key := range protoKeys {
+		str := string([]byte{0xa0 | byte(len(key))}) + key
+		for _, dialect := range []string{"MessagePack", "revision 4"} {
+			p := speakers[dialect](h)
+			says(p, dialect, `42["`+key+`",{"`+key+`":1}]`, "\x92"+str+"\x81"+str+"\x01")
+			if e := h.event(rooms.KindEvent); e.Name != key || string(e.Args) != `{"`+key+`":1}` {
+				t.Errorf("%s: %s", dialect, describe(e))
+			}
+			p.frame(ws.OpClose, nil)
+			h.event(rooms.KindDisconnected)
+		}
+		p := h.openMsgpack("/")
+		p.frame(ws.OpBinary, msgpackConnect("/"+key))
+		p.expect(inHex(socketio.AppendMsgpackConnectError(nil, "/"+key, "Invalid namespace", nil)))
+		old, _ := h.openOld()
+		old.send("40/" + key + ",")
+		old.expect("44/" + key + `,{"message":"Invalid namespace"}`)
+	}
+	b.isWell()
 }
