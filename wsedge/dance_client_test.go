@@ -258,8 +258,7 @@ func (d *dancer) dial() (*line, error) {
 	l := &line{c, bufio.NewReader(c)}
 	query := "transport=websocket&" + d.query
 	if d.rng.IntN(2) == 0 { // what is not strictly clean goes through net/http
-		query += "&x=%41\r\n"
-		query = strings.Replace(query, "\r\n", "", 1)
+		query += "&x=%41"
 	}
 	connection := "Connection: Upgrade\r\n"
 	if d.rng.IntN(2) == 0 {
