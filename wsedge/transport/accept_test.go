@@ -110,6 +110,61 @@ func TestCandidatesThatNeverComeToLife(t *testing.T) {
 	}
 }
 
+// answering is a connection to which something happens while its client gets the answer.
+type answering struct {
+	net.Conn
+	meanwhile func()
+}
+
+func (c *answering) Write(p []byte) (int, error) {
+	if f := c.meanwhile; f != nil {
+		c.meanwhile = nil
+		f()
+	}
+	return c.Conn.Write(p)
+}
+
+// PROTOCOL 1.6: the candidate whose client has its answer is the first, and a second one does not hurt it. What happens to
+// the session before the engine has the first is made up for.
+func TestCandidatesCountFromTheirAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(*testing.T, *Server, *Session)
+		welcome   bool
+	}{
+		"a second": {func(t *testing.T, srv *Server, s *Session) {
+			second := &socketWire{s: s}
+			srv.acceptCandidate(listened(t), []byte("101"), nil, second)
+			if !second.closing {
+				t.Error("the second candidate is welcome")
+			}
+		}, true},
+		"a message": {func(_ *testing.T, _ *Server, s *Session) { s.Send(message("a"), false) }, true},
+		"the end": {func(_ *testing.T, _ *Server, s *Session) {
+			s.mu.Lock()
+			s.lose(engineio.TransportError, CauseAborted, nil)
+			s.unlock()
+		}, false},
+		"the end of its time": {func(_ *testing.T, _ *Server, s *Session) {
+			s.mu.Lock()
+			s.advance(s.now() + s.srv.cfg.Settings.UpgradeTimeout + 1)
+			s.unlock()
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, _ := running(t)
+			s := srv.newSession(engineio.Polling, &Handshake{}, engineio.Revision4, nil)
+			first := &socketWire{s: s}
+			conn := &answering{Conn: listened(t), meanwhile: func() { c.meanwhile(t, srv, s) }}
+			srv.acceptCandidate(conn, []byte("101"), nil, first)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if welcome := s.poll.candidate == first && !first.closing; welcome != c.welcome {
+				t.Errorf("the first candidate is welcome: %v", welcome)
+			}
+		})
+	}
+}
+
 // What a candidate sends together with its request is heard, up to the switch and beyond.
 func TestEarlyBytesOfACandidate(t *testing.T) {
 	srv, apps := running(t)

@@ -255,22 +255,26 @@ func (s *Session) abandonFor(cause Cause) {
 // over its polling session. One that may not (another tries, or has) still gets
 // its answer, then the close.
 func (s *Server) acceptCandidate(c net.Conn, answer, early []byte, w *socketWire) {
-	if len(answer) > 0 {
-		if _, err := c.Write(answer); err != nil {
-			_ = c.Close()
-			return
-		}
-	}
 	session := w.s
 	w.candidate = true
 	session.mu.Lock()
+	// Before the answer: whose client has it is the first, whoever comes then.
 	if session.poll != nil && !session.ended && session.machine.CandidateArrived(session.now(), w.transport()) == engineio.None {
 		session.poll.candidate = w
 	} else {
 		w.closing = true
 	}
 	session.unlock()
-	if err := s.engine.Attach(c, early, w.handler(), w.bind); err != nil {
+	var err error
+	if len(answer) > 0 {
+		_, err = c.Write(answer)
+	}
+	if err != nil {
+		_ = c.Close()
+	} else {
+		err = s.engine.Attach(c, early, w.handler(), w.bind)
+	}
+	if err != nil {
 		session.mu.Lock()
 		w.closing = true
 		w.leave()
