@@ -207,3 +207,24 @@ func TestWriteFailure(t *testing.T) {
 		t.Errorf("%+v, out %v, %d sessions", app, s.out, s.srv.sessions.len())
 	}
 }
+
+// A session that is rejected before the engine has its connection says why, as soon as it has.
+func TestRejectBeforeTheConnection(t *testing.T) {
+	app := &endings{}
+	cfg := Config{OnSession: func(*Session) Handler { return app }}
+	if err := cfg.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
+	srv := &Server{cfg: cfg, engine: stillEngine{}}
+	s := srv.newSession(engineio.WebSocket, &Handshake{}, engineio.Revision4, func(s *Session) *socketWire { return &socketWire{s: s} })
+	s.Reject("too much")
+	c := &narrowConn{room: 100}
+	s.wire.bind(c)
+	s.Uncork()
+	if got := c.got.String(); got != "\x88\x0a\x03\xf0too much" || c.deadline == 0 || c.closed {
+		t.Errorf("%q, deadline %d, closed %v", got, c.deadline, c.closed)
+	}
+	if app.closed != 1 || app.cause != CauseLimit {
+		t.Errorf("%+v", app)
+	}
+}

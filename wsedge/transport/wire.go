@@ -60,7 +60,12 @@ func (w *socketWire) bind(c netpoll.Conn) {
 	if !w.candidate {
 		w.s.conn = c
 	}
-	if w.closing { // unwelcome, or the session has ended meanwhile
+	switch {
+	case w.closing && w.ended(): // the close frame waits
+		w.s.corks = 0
+		w.s.flush()
+		c.SetDeadline(w.s.srv.engine.Now() + lingerMillis)
+	case w.closing: // unwelcome, or ended without one
 		w.closing = false
 		w.shut(nil, CauseNone)
 	}
@@ -197,6 +202,10 @@ func (w *socketWire) write(frame []byte) bool {
 	return false
 }
 
+// ended reports whether the session has ended on this WebSocket with a close frame
+// that waits for its connection.
+func (w *socketWire) ended() bool { return w == w.s.wire && w.form != formStream && w.s.out != nil }
+
 // shut sends a close frame behind what waits and leaves the connection open for
 // a moment, so that the client can read it. The lock is held.
 func (w *socketWire) shut(closeBody []byte, cause Cause) {
@@ -205,8 +214,11 @@ func (w *socketWire) shut(closeBody []byte, cause Cause) {
 	}
 	w.closing = true
 	s := w.s
-	if w.conn == nil {
-		return // bind will go on here
+	if w.conn == nil { // bind will go on here
+		if w == s.wire && w.form != formStream && cause != CauseOverflow {
+			s.queue(closing(closeBody))
+		}
+		return
 	}
 	switch {
 	case cause == CauseOverflow:
