@@ -3,6 +3,8 @@ package transport
 import (
 	"bytes"
 
+	"github.com/gobwas/ws"
+
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
@@ -10,7 +12,8 @@ import (
 // that does finds that POST refused as a whole, or, if its packets were being
 // handled already, handled as a whole: until then the switch waits, and with it
 // what the candidate sends behind its upgrade packet (PROTOCOL 1.6: nothing is
-// lost or reordered).
+// lost or reordered). So does its orderly end; a reset that is seen meanwhile ends
+// the session at once.
 
 // held is what a candidate sent behind its upgrade packet while a POST was being
 // handled. It is bounded by MaxPayload and by what one read brings, as the
@@ -18,6 +21,14 @@ import (
 type held struct {
 	packets []engineio.Packet // their data is their own
 	bytes   int
+	ending  *ending // what comes behind them; nothing does after that
+}
+
+// ending is how a wire ends.
+type ending struct {
+	reason    engineio.Reason
+	cause     Cause
+	closeBody []byte
 }
 
 // hold keeps a packet of w for later, if it comes too early, and reports whether
@@ -25,9 +36,11 @@ type held struct {
 func (w *socketWire) hold(p engineio.Packet) bool {
 	s := w.s
 	switch {
+	case w.held != nil && w.held.ending != nil:
+		return true
 	case w.held != nil:
 		if w.held.bytes += len(p.Data); w.held.bytes > s.srv.cfg.Settings.MaxPayload {
-			s.lose(engineio.TransportError, CauseProtocol, nil)
+			w.held.ending = &ending{engineio.TransportError, CauseProtocol, ws.NewCloseFrameBody(errTooBig.code, "")}
 			return true
 		}
 		p.Data = bytes.Clone(p.Data)
@@ -58,9 +71,13 @@ func (s *Session) handled(at *poll) (limit bool) {
 	for w != nil {
 		s.mu.Lock()
 		if len(w.held.packets) == 0 {
+			last := w.held.ending
 			w.held, at.overtaking = nil, nil
 			w.conn.Resume()
 			s.mu.Unlock()
+			if last != nil {
+				w.end(last.reason, last.cause, last.closeBody)
+			}
 			break
 		}
 		p := w.held.packets[0]

@@ -94,15 +94,13 @@ func TestI2UpgradeWaitsForThePostThatIsBeingHandled(t *testing.T) {
 		"twice":        {func(x *crossing) { x.read("5", "5", "4w") }, "4now\x1e4b", "now b w", 200, upgraded},
 		"with a probe": {func(x *crossing) { x.read("2probe", "5", "4w") }, "4now\x1e4b", "now b w", 200, upgraded},
 		"no upgrade":   {func(x *crossing) { x.read("4w") }, "4now\x1e4b", "now b", 200, polls},
-		"then garbage": {func(x *crossing) { x.read("5", "x") }, "4now\x1e4b", "now", 200, ended(engineio.ParseError)},
-		"then the end": {func(x *crossing) { x.read("5"); x.w.OnRead(frame(0x88, "")) }, "4now\x1e4b", "now", 200, ended(engineio.TransportClose)},
+		"then garbage": {func(x *crossing) { x.read("5", "4w", "x", "4w") }, "4now\x1e4b", "now b w", 200, ended(engineio.ParseError)},
+		"then the end": {func(x *crossing) { x.read("5", "4w"); x.w.OnRead(frame(0x88, "")) }, "4now\x1e4b", "now b w", 200, ended(engineio.TransportClose)},
 		"then a cut":   {func(x *crossing) { x.read("5", "4w"); x.w.OnClose(nil) }, "4now\x1e4b", "now", 200, ended(engineio.TransportClose)},
 		"then too much": {func(x *crossing) {
-			x.read("5")
-			for range 3 {
-				x.read("4" + strings.Repeat("w", x.srv.cfg.Settings.MaxPayload/2))
-			}
-		}, "4now\x1e4b", "now", 200, ended(engineio.TransportError)},
+			x.srv.cfg.Settings.MaxPayload = 10
+			x.read("5", "4wwwww", "4vvvvv", "4u", "4")
+		}, "4now\x1e4b", "now b wwwww vvvvv", 200, ended(engineio.TransportError)},
 		"a bad POST":        {func(x *crossing) { x.read("5", "4w") }, "4now\x1ex\x1e4b", "now", 200, ended(engineio.ParseError)},
 		"closed by POST":    {func(x *crossing) { x.read("5", "4w") }, "4now\x1e1", "now", 200, ended(engineio.TransportClose)},
 		"closed by us":      {func(x *crossing) { x.read("5", "4w"); x.s.Close() }, "4now\x1e4b", "now", 200, ended(engineio.ForcedClose)},

@@ -90,12 +90,15 @@ func (w *socketWire) OnRead(p []byte) {
 	}
 	// The close handshake is done, or the peer has broken it.
 	w.s.mu.Lock()
-	w.conn.Close()
+	if w.held == nil { // otherwise its turn has not come
+		w.conn.Close()
+	}
 	w.s.mu.Unlock()
 }
 
 // end closes the wire with a close frame: it ends the session, but a candidate
-// ends only itself. It reports false if the wire was closing already.
+// ends only itself. It reports false if the wire was closing already. What is held
+// comes before the end.
 func (w *socketWire) end(reason engineio.Reason, cause Cause, closeBody []byte) bool {
 	s := w.s
 	s.mu.Lock()
@@ -103,7 +106,11 @@ func (w *socketWire) end(reason engineio.Reason, cause Cause, closeBody []byte) 
 	switch {
 	case w.closing:
 		return false
-	case w.candidate && w.held == nil:
+	case w.held != nil:
+		if w.held.ending == nil {
+			w.held.ending = &ending{reason, cause, closeBody}
+		}
+	case w.candidate:
 		w.leave()
 		w.shut(closeBody, cause)
 	default:
