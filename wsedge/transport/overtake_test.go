@@ -262,6 +262,21 @@ func TestPollGoneWithItsBodyReady(t *testing.T) {
 	}
 }
 
+// The kernel takes what is written to a client that has gone; it is lost all the same.
+func TestPollGoneBeforeItsBodyIsWritten(t *testing.T) {
+	for range 20 {
+		x := cross(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		x.s.Send(message("lost"), false)
+		w := httptest.NewRecorder()
+		x.srv.pollGet(w, httptest.NewRequest(http.MethodGet, "/engine.io/", nil).WithContext(ctx), x.s, &params{eio: "4"})
+		if x.closed != 1 || x.cause != CauseAborted || w.Body.Len() != 0 {
+			t.Fatalf("%+v, wrote %q", x.endings, w.Body)
+		}
+	}
+}
+
 // hungUp is a ResponseWriter whose client has gone.
 type hungUp struct{}
 

@@ -187,7 +187,8 @@ func (s *Server) pollGet(w http.ResponseWriter, r *http.Request, session *Sessio
 	var body payload
 	select {
 	case body = <-answer:
-		if s.writePayload(w, r, p, body) == nil {
+		// Whoever left before has not read it, though the writing may succeed.
+		if r.Context().Err() == nil && s.writePayload(w, r, p, body) == nil {
 			return
 		}
 	case <-r.Context().Done():
