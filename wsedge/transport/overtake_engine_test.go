@@ -50,7 +50,7 @@ func (g *gate) expect(t *testing.T, want ...string) {
 	}
 }
 
-// crossing is a session whose POST is being handled while its candidate has sent the upgrade packet and more.
+// burst is a session whose POST is being handled while its candidate has sent the upgrade packet and more.
 type burst struct {
 	*gate
 	srv       *Server
@@ -59,7 +59,7 @@ type burst struct {
 	candidate *caller
 }
 
-// cross brings a session there. The POST is "hold", "b" and what posted adds; behind "5" the candidate sends frames.
+// burstOf brings a session there. The POST is "hold", "b" and what posted adds; behind "5" the candidate sends frames.
 func burstOf(t *testing.T, kind string, cfg Config, posted string, frames ...[]byte) *burst {
 	t.Helper()
 	x := &burst{gate: &gate{heard: make(chan string, 16), let: make(chan struct{})}}
