@@ -208,6 +208,7 @@ func (c *Client) text(data []byte) {
 		return
 	}
 	if p.Attachments == 0 {
+		p.Args = bytes.Clone(p.Args) // an Assembly and DecodeMsgpack have made their own
 		c.packet(&p, nil)
 		return
 	}
@@ -266,7 +267,7 @@ func (c *Client) drop() {
 	}
 }
 
-// packet handles one whole packet. attachments are its own.
+// packet handles one whole packet, whose Args and attachments are its own.
 func (c *Client) packet(p *socketio.Packet, attachments [][]byte) {
 	auth := p.Data
 	if c.dialect == dialectOld {
@@ -294,7 +295,7 @@ func (c *Client) packet(p *socketio.Packet, attachments [][]byte) {
 			return
 		}
 		if sink := s.answered(p.ID); sink != nil {
-			sink.Acked(s.ID(), bytes.Clone(p.Args), attachments)
+			sink.Acked(s.ID(), p.Args, attachments)
 		}
 	}
 }
@@ -317,7 +318,7 @@ func (c *Client) event(s *Socket, p *socketio.Packet, attachments [][]byte) {
 		Time:         time.Now(),
 		Name:         string(p.Name),
 		NameIsNumber: p.NameIsNumber,
-		Args:         bytes.Clone(p.Args),
+		Args:         p.Args,
 		Attachments:  attachments,
 		WantsAck:     p.HasID,
 		AckID:        p.ID,

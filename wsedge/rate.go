@@ -25,11 +25,10 @@ func newRateLimit(cfg *Config) *rateLimit {
 		return nil
 	}
 	now := time.Now()
-	l := &rateLimit{
+	return &rateLimit{
 		events: newBucket(float64(cfg.EventsPerSecond), 1, now),
 		bytes:  newBucket(float64(cfg.BytesPerSecond), float64(cfg.MaxPayload), now),
 	}
-	return l
 }
 
 // newBucket returns a full bucket, which holds one thing of the largest size at
