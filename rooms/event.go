@@ -50,6 +50,7 @@ type Event struct {
 	Socket    SocketID // zero for KindRoomCreated and KindRoomDeleted
 	User      string   // empty: none
 	Time      time.Time
+	Trace     string // W3C traceparent of the trace that it belongs to; empty: none. Set before anybody else hears of it
 
 	// KindEvent only.
 	Name         string   // the event's name; when it was a JSON number, the number's text

@@ -112,7 +112,7 @@ func newWorld(tb testing.TB, change ...func(*Config)) *world {
 		tb.Fatal(err)
 	}
 	hub, err = rooms.NewHub(rooms.HubConfig{
-		Namespaces: []string{"/", "/chat"}, Patterns: []string{"/room-[0-9]+"}, RoomEvents: f.Observe,
+		Namespaces: []string{"/", "/chat"}, Patterns: []string{"/room-[0-9]+"}, RoomEvents: f.ObserveRooms,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -68,7 +68,7 @@ type heard struct {
 }
 
 // Observe implements Observer.
-func (f *floor) Observe(e *rooms.Event) {
+func (f *floor) Observe(e *rooms.Event) rooms.Flow {
 	h := f.of(e.Socket)
 	switch e.Kind {
 	case rooms.KindConnected:
@@ -81,6 +81,7 @@ func (f *floor) Observe(e *rooms.Event) {
 	case rooms.KindDisconnected:
 		close(h.gone)
 	}
+	return rooms.Flow{}
 }
 
 // last is what was said last.

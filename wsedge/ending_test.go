@@ -11,11 +11,12 @@ import (
 // fragileAtTheEnd has a bug that it meets when a socket of one namespace ends.
 type fragileAtTheEnd struct{ Observer }
 
-func (f fragileAtTheEnd) Observe(e *rooms.Event) {
-	f.Observer.Observe(e)
+func (f fragileAtTheEnd) Observe(e *rooms.Event) rooms.Flow {
+	flow := f.Observer.Observe(e)
 	if e.Kind == rooms.KindDisconnected && e.Namespace == "/chat" {
 		panic("a bug")
 	}
+	return flow
 }
 
 // A bug that is met as one socket of a session ends keeps no other of its sockets in its namespace, and nobody who

@@ -46,7 +46,10 @@ type harness struct {
 }
 
 // Observe implements Observer.
-func (h *harness) Observe(e *rooms.Event) { h.events <- e }
+func (h *harness) Observe(e *rooms.Event) rooms.Flow {
+	h.events <- e
+	return rooms.Flow{}
+}
 
 // start runs a server on a loopback port until the test ends.
 func start(t testing.TB, edit ...func(*Config)) *harness {

@@ -148,10 +148,10 @@ type gate struct {
 }
 
 // Observe implements Observer.
-func (g *gate) Observe(e *rooms.Event) {
+func (g *gate) Observe(e *rooms.Event) rooms.Flow {
 	if e.Name == "gate" {
 		close(g.begun)
 		<-g.open
 	}
-	g.Observer.Observe(e)
+	return g.Observer.Observe(e)
 }

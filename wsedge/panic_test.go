@@ -9,11 +9,11 @@ import (
 // fragile is an Observer with a bug.
 type fragile struct{ Observer }
 
-func (f fragile) Observe(e *rooms.Event) {
+func (f fragile) Observe(e *rooms.Event) rooms.Flow {
 	if e.Name == "boom" {
 		panic("a bug")
 	}
-	f.Observer.Observe(e)
+	return f.Observer.Observe(e)
 }
 
 // A bug that one client meets costs its own session, is counted, and is told as what it is, on either transport.

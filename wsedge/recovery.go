@@ -110,7 +110,8 @@ func (r *Recovery) Recorder(n *rooms.Namespace) rooms.Recorder {
 // serve ties the Recovery to its Server, before anything connects.
 func (r *Recovery) serve(s *Server) {
 	settings := s.cfg.settings()
-	r.stats, r.tell = &s.stats, s.cfg.Observer.Observe
+	r.stats = &s.stats
+	r.tell = func(e *rooms.Event) { s.cfg.Observer.Observe(e) } // who is away cannot be held
 	r.lag = time.Duration(settings.PingInterval+settings.PingTimeout) * time.Millisecond
 }
 

@@ -220,11 +220,11 @@ func TestProtocol5WhatCannotBeRestored(t *testing.T) {
 // fragileOnReturn has a bug that sockets meet that come back.
 type fragileOnReturn struct{ Observer }
 
-func (f fragileOnReturn) Observe(e *rooms.Event) {
+func (f fragileOnReturn) Observe(e *rooms.Event) rooms.Flow {
 	if e.Recovered {
 		panic("a bug")
 	}
-	f.Observer.Observe(e)
+	return f.Observer.Observe(e)
 }
 
 // What is emitted while admission thinks is not for the socket, and is not replayed to it.
@@ -362,14 +362,14 @@ type gated struct {
 	once          *sync.Once
 }
 
-func (g gated) Observe(e *rooms.Event) {
+func (g gated) Observe(e *rooms.Event) rooms.Flow {
 	if e.Kind == rooms.KindDisconnected {
 		g.once.Do(func() {
 			close(g.entered)
 			<-g.open
 		})
 	}
-	g.Observer.Observe(e)
+	return g.Observer.Observe(e)
 }
 
 // A client that is a member no longer and not kept yet is waited for.

@@ -23,8 +23,8 @@ type Observer interface {
 	// socket's client, and must not emit where Config.Recovery is used: an emit
 	// of the namespace may be what it is called from. Calls for one socket come one after the other, in
 	// the order connected, events, disconnected (I1). The event is immutable
-	// and may be kept.
-	Observe(e *rooms.Event)
+	// and may be kept. What it returns is done to the client at once.
+	Observe(e *rooms.Event) rooms.Flow
 }
 
 // Admitter decides which sockets may connect.
@@ -181,7 +181,7 @@ func (c *Config) setDefaults() error {
 // nobody observes nothing and admits everybody.
 type nobody struct{}
 
-func (nobody) Observe(*rooms.Event) {}
+func (nobody) Observe(*rooms.Event) rooms.Flow { return rooms.Flow{} }
 func (nobody) Admit(*rooms.Question, func(rooms.Verdict)) (rooms.Verdict, bool) {
 	return rooms.Verdict{}, true
 }

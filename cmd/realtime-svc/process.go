@@ -84,7 +84,7 @@ func (p *Process) hubConfig() rooms.HubConfig {
 		Namespaces: p.cfg.Namespaces,
 		Patterns:   p.cfg.NamespacePatterns,
 		MaxDynamic: p.cfg.MaxDynamicNamespaces,
-		RoomEvents: p.feed.Observe,
+		RoomEvents: p.feed.ObserveRooms,
 	}
 	if p.recovery != nil {
 		cfg.Recorder = p.recovery.Recorder

@@ -78,10 +78,10 @@ func New(cfg Config) (*Feed, error) {
 
 // Observe queues e for every watcher whose filter it matches. It never blocks and keeps e, which must not change any
 // more. Events of one socket must be observed one after the other.
-func (f *Feed) Observe(e *rooms.Event) {
+func (f *Feed) Observe(e *rooms.Event) rooms.Flow {
 	watchers := f.watchers.Load()
 	if watchers == nil {
-		return
+		return rooms.Flow{}
 	}
 	bytes := size(e)
 	for _, w := range *watchers {
@@ -89,7 +89,11 @@ func (f *Feed) Observe(e *rooms.Event) {
 			w.push(e, bytes)
 		}
 	}
+	return rooms.Flow{}
 }
+
+// ObserveRooms is Observe for rooms.HubConfig.RoomEvents.
+func (f *Feed) ObserveRooms(e *rooms.Event) { f.Observe(e) }
 
 // Watch returns a watcher of everything that is observed after this call and matches the filter. It must be closed. The
 // error is ErrShutdown or nil.

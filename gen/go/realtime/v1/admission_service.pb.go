@@ -218,7 +218,10 @@ type AdmitAttach struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The namespaces, e.g. "/" and "/chat", at most 1,000 unless the server is configured otherwise. One that the server's
 	// patterns admit need not exist yet. Empty: all.
-	Namespaces    []string `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	Namespaces []string `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// True: the caller is asked about handshakes, too: whether a client may begin a session at all, before it has named a
+	// namespace.
+	Handshakes    bool `protobuf:"varint,2,opt,name=handshakes,proto3" json:"handshakes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -258,6 +261,13 @@ func (x *AdmitAttach) GetNamespaces() []string {
 		return x.Namespaces
 	}
 	return nil
+}
+
+func (x *AdmitAttach) GetHandshakes() bool {
+	if x != nil {
+		return x.Handshakes
+	}
+	return false
 }
 
 // AdmitAttached says that the caller is attached.
@@ -309,6 +319,7 @@ type AdmitQuestion struct {
 	// Types that are valid to be assigned to Subject:
 	//
 	//	*AdmitQuestion_Socket
+	//	*AdmitQuestion_Handshake
 	Subject       isAdmitQuestion_Subject `protobuf_oneof:"subject"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -374,6 +385,15 @@ func (x *AdmitQuestion) GetSocket() *AdmitSocket {
 	return nil
 }
 
+func (x *AdmitQuestion) GetHandshake() *AdmitHandshake {
+	if x != nil {
+		if x, ok := x.Subject.(*AdmitQuestion_Handshake); ok {
+			return x.Handshake
+		}
+	}
+	return nil
+}
+
 type isAdmitQuestion_Subject interface {
 	isAdmitQuestion_Subject()
 }
@@ -383,7 +403,70 @@ type AdmitQuestion_Socket struct {
 	Socket *AdmitSocket `protobuf:"bytes,3,opt,name=socket,proto3,oneof"`
 }
 
+type AdmitQuestion_Handshake struct {
+	// May this client begin a session? Only for callers that attached with `handshakes`.
+	Handshake *AdmitHandshake `protobuf:"bytes,4,opt,name=handshake,proto3,oneof"`
+}
+
 func (*AdmitQuestion_Socket) isAdmitQuestion_Subject() {}
+
+func (*AdmitQuestion_Handshake) isAdmitQuestion_Subject() {}
+
+// AdmitHandshake is a client that wants to begin a session. It is answered with an AdmitAccept without fields, or with an
+// AdmitRefuse, whose message becomes the text of a 403 answer, and whose data must be empty.
+type AdmitHandshake struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the client says in its first request.
+	Handshake *Handshake `protobuf:"bytes,1,opt,name=handshake,proto3" json:"handshake,omitempty"`
+	// How the session would begin, in Socket.IO's words: "polling", "websocket" or "webtransport". Further values may be added.
+	Transport     string `protobuf:"bytes,2,opt,name=transport,proto3" json:"transport,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdmitHandshake) Reset() {
+	*x = AdmitHandshake{}
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdmitHandshake) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdmitHandshake) ProtoMessage() {}
+
+func (x *AdmitHandshake) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdmitHandshake.ProtoReflect.Descriptor instead.
+func (*AdmitHandshake) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AdmitHandshake) GetHandshake() *Handshake {
+	if x != nil {
+		return x.Handshake
+	}
+	return nil
+}
+
+func (x *AdmitHandshake) GetTransport() string {
+	if x != nil {
+		return x.Transport
+	}
+	return ""
+}
 
 // AdmitSocket is a client that wants to connect to a namespace. It does not hear that it is connected before it is
 // accepted.
@@ -403,7 +486,7 @@ type AdmitSocket struct {
 
 func (x *AdmitSocket) Reset() {
 	*x = AdmitSocket{}
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[5]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +498,7 @@ func (x *AdmitSocket) String() string {
 func (*AdmitSocket) ProtoMessage() {}
 
 func (x *AdmitSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[5]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +511,7 @@ func (x *AdmitSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitSocket.ProtoReflect.Descriptor instead.
 func (*AdmitSocket) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{5}
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AdmitSocket) GetNamespace() string {
@@ -478,7 +561,7 @@ type AdmitAnswer struct {
 
 func (x *AdmitAnswer) Reset() {
 	*x = AdmitAnswer{}
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[6]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +573,7 @@ func (x *AdmitAnswer) String() string {
 func (*AdmitAnswer) ProtoMessage() {}
 
 func (x *AdmitAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[6]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +586,7 @@ func (x *AdmitAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitAnswer.ProtoReflect.Descriptor instead.
 func (*AdmitAnswer) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{6}
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AdmitAnswer) GetQuestionId() uint64 {
@@ -573,7 +656,7 @@ type AdmitAccept struct {
 
 func (x *AdmitAccept) Reset() {
 	*x = AdmitAccept{}
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[7]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +668,7 @@ func (x *AdmitAccept) String() string {
 func (*AdmitAccept) ProtoMessage() {}
 
 func (x *AdmitAccept) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[7]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +681,7 @@ func (x *AdmitAccept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitAccept.ProtoReflect.Descriptor instead.
 func (*AdmitAccept) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{7}
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AdmitAccept) GetUser() string {
@@ -635,7 +718,7 @@ type AdmitRefuse struct {
 
 func (x *AdmitRefuse) Reset() {
 	*x = AdmitRefuse{}
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[8]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +730,7 @@ func (x *AdmitRefuse) String() string {
 func (*AdmitRefuse) ProtoMessage() {}
 
 func (x *AdmitRefuse) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[8]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +743,7 @@ func (x *AdmitRefuse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitRefuse.ProtoReflect.Descriptor instead.
 func (*AdmitRefuse) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{8}
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AdmitRefuse) GetMessage() string {
@@ -691,7 +774,7 @@ type AdmitRejected struct {
 
 func (x *AdmitRejected) Reset() {
 	*x = AdmitRejected{}
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[9]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +786,7 @@ func (x *AdmitRejected) String() string {
 func (*AdmitRejected) ProtoMessage() {}
 
 func (x *AdmitRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[9]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +799,7 @@ func (x *AdmitRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitRejected.ProtoReflect.Descriptor instead.
 func (*AdmitRejected) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{9}
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AdmitRejected) GetQuestionId() uint64 {
@@ -746,7 +829,7 @@ type AdmitViolation struct {
 
 func (x *AdmitViolation) Reset() {
 	*x = AdmitViolation{}
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[10]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +841,7 @@ func (x *AdmitViolation) String() string {
 func (*AdmitViolation) ProtoMessage() {}
 
 func (x *AdmitViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_admission_service_proto_msgTypes[10]
+	mi := &file_realtime_v1_admission_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +854,7 @@ func (x *AdmitViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitViolation.ProtoReflect.Descriptor instead.
 func (*AdmitViolation) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{10}
+	return file_realtime_v1_admission_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AdmitViolation) GetField() string {
@@ -801,17 +884,24 @@ const file_realtime_v1_admission_service_proto_rawDesc = "" +
 	"\battached\x18\x01 \x01(\v2\x1a.realtime.v1.AdmitAttachedH\x00R\battached\x128\n" +
 	"\bquestion\x18\x02 \x01(\v2\x1a.realtime.v1.AdmitQuestionH\x00R\bquestion\x128\n" +
 	"\brejected\x18\x03 \x01(\v2\x1a.realtime.v1.AdmitRejectedH\x00R\brejectedB\t\n" +
-	"\amessage\"-\n" +
+	"\amessage\"M\n" +
 	"\vAdmitAttach\x12\x1e\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tR\n" +
-	"namespaces\"\x0f\n" +
-	"\rAdmitAttached\"\x96\x01\n" +
+	"namespaces\x12\x1e\n" +
+	"\n" +
+	"handshakes\x18\x02 \x01(\bR\n" +
+	"handshakes\"\x0f\n" +
+	"\rAdmitAttached\"\xd3\x01\n" +
 	"\rAdmitQuestion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x126\n" +
 	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x122\n" +
-	"\x06socket\x18\x03 \x01(\v2\x18.realtime.v1.AdmitSocketH\x00R\x06socketB\t\n" +
-	"\asubject\"\x92\x01\n" +
+	"\x06socket\x18\x03 \x01(\v2\x18.realtime.v1.AdmitSocketH\x00R\x06socket\x12;\n" +
+	"\thandshake\x18\x04 \x01(\v2\x1b.realtime.v1.AdmitHandshakeH\x00R\thandshakeB\t\n" +
+	"\asubject\"d\n" +
+	"\x0eAdmitHandshake\x124\n" +
+	"\thandshake\x18\x01 \x01(\v2\x16.realtime.v1.HandshakeR\thandshake\x12\x1c\n" +
+	"\ttransport\x18\x02 \x01(\tR\ttransport\"\x92\x01\n" +
 	"\vAdmitSocket\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
 	"\tsocket_id\x18\x02 \x01(\tR\bsocketId\x124\n" +
@@ -854,41 +944,44 @@ func file_realtime_v1_admission_service_proto_rawDescGZIP() []byte {
 	return file_realtime_v1_admission_service_proto_rawDescData
 }
 
-var file_realtime_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_realtime_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_realtime_v1_admission_service_proto_goTypes = []any{
 	(*AdmitRequest)(nil),          // 0: realtime.v1.AdmitRequest
 	(*AdmitResponse)(nil),         // 1: realtime.v1.AdmitResponse
 	(*AdmitAttach)(nil),           // 2: realtime.v1.AdmitAttach
 	(*AdmitAttached)(nil),         // 3: realtime.v1.AdmitAttached
 	(*AdmitQuestion)(nil),         // 4: realtime.v1.AdmitQuestion
-	(*AdmitSocket)(nil),           // 5: realtime.v1.AdmitSocket
-	(*AdmitAnswer)(nil),           // 6: realtime.v1.AdmitAnswer
-	(*AdmitAccept)(nil),           // 7: realtime.v1.AdmitAccept
-	(*AdmitRefuse)(nil),           // 8: realtime.v1.AdmitRefuse
-	(*AdmitRejected)(nil),         // 9: realtime.v1.AdmitRejected
-	(*AdmitViolation)(nil),        // 10: realtime.v1.AdmitViolation
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*Handshake)(nil),             // 12: realtime.v1.Handshake
+	(*AdmitHandshake)(nil),        // 5: realtime.v1.AdmitHandshake
+	(*AdmitSocket)(nil),           // 6: realtime.v1.AdmitSocket
+	(*AdmitAnswer)(nil),           // 7: realtime.v1.AdmitAnswer
+	(*AdmitAccept)(nil),           // 8: realtime.v1.AdmitAccept
+	(*AdmitRefuse)(nil),           // 9: realtime.v1.AdmitRefuse
+	(*AdmitRejected)(nil),         // 10: realtime.v1.AdmitRejected
+	(*AdmitViolation)(nil),        // 11: realtime.v1.AdmitViolation
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Handshake)(nil),             // 13: realtime.v1.Handshake
 }
 var file_realtime_v1_admission_service_proto_depIdxs = []int32{
 	2,  // 0: realtime.v1.AdmitRequest.attach:type_name -> realtime.v1.AdmitAttach
-	6,  // 1: realtime.v1.AdmitRequest.answer:type_name -> realtime.v1.AdmitAnswer
+	7,  // 1: realtime.v1.AdmitRequest.answer:type_name -> realtime.v1.AdmitAnswer
 	3,  // 2: realtime.v1.AdmitResponse.attached:type_name -> realtime.v1.AdmitAttached
 	4,  // 3: realtime.v1.AdmitResponse.question:type_name -> realtime.v1.AdmitQuestion
-	9,  // 4: realtime.v1.AdmitResponse.rejected:type_name -> realtime.v1.AdmitRejected
-	11, // 5: realtime.v1.AdmitQuestion.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 6: realtime.v1.AdmitQuestion.socket:type_name -> realtime.v1.AdmitSocket
-	12, // 7: realtime.v1.AdmitSocket.handshake:type_name -> realtime.v1.Handshake
-	7,  // 8: realtime.v1.AdmitAnswer.accept:type_name -> realtime.v1.AdmitAccept
-	8,  // 9: realtime.v1.AdmitAnswer.refuse:type_name -> realtime.v1.AdmitRefuse
-	10, // 10: realtime.v1.AdmitRejected.violations:type_name -> realtime.v1.AdmitViolation
-	0,  // 11: realtime.v1.AdmissionService.Admit:input_type -> realtime.v1.AdmitRequest
-	1,  // 12: realtime.v1.AdmissionService.Admit:output_type -> realtime.v1.AdmitResponse
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // 4: realtime.v1.AdmitResponse.rejected:type_name -> realtime.v1.AdmitRejected
+	12, // 5: realtime.v1.AdmitQuestion.deadline:type_name -> google.protobuf.Timestamp
+	6,  // 6: realtime.v1.AdmitQuestion.socket:type_name -> realtime.v1.AdmitSocket
+	5,  // 7: realtime.v1.AdmitQuestion.handshake:type_name -> realtime.v1.AdmitHandshake
+	13, // 8: realtime.v1.AdmitHandshake.handshake:type_name -> realtime.v1.Handshake
+	13, // 9: realtime.v1.AdmitSocket.handshake:type_name -> realtime.v1.Handshake
+	8,  // 10: realtime.v1.AdmitAnswer.accept:type_name -> realtime.v1.AdmitAccept
+	9,  // 11: realtime.v1.AdmitAnswer.refuse:type_name -> realtime.v1.AdmitRefuse
+	11, // 12: realtime.v1.AdmitRejected.violations:type_name -> realtime.v1.AdmitViolation
+	0,  // 13: realtime.v1.AdmissionService.Admit:input_type -> realtime.v1.AdmitRequest
+	1,  // 14: realtime.v1.AdmissionService.Admit:output_type -> realtime.v1.AdmitResponse
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_realtime_v1_admission_service_proto_init() }
@@ -908,8 +1001,9 @@ func file_realtime_v1_admission_service_proto_init() {
 	}
 	file_realtime_v1_admission_service_proto_msgTypes[4].OneofWrappers = []any{
 		(*AdmitQuestion_Socket)(nil),
+		(*AdmitQuestion_Handshake)(nil),
 	}
-	file_realtime_v1_admission_service_proto_msgTypes[6].OneofWrappers = []any{
+	file_realtime_v1_admission_service_proto_msgTypes[7].OneofWrappers = []any{
 		(*AdmitAnswer_Accept)(nil),
 		(*AdmitAnswer_Refuse)(nil),
 	}
@@ -919,7 +1013,7 @@ func file_realtime_v1_admission_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realtime_v1_admission_service_proto_rawDesc), len(file_realtime_v1_admission_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,9 +43,13 @@ type EmitRequest struct {
 	Uncompressed bool `protobuf:"varint,6,opt,name=uncompressed,proto3" json:"uncompressed,omitempty"`
 	// True: only sockets that are connected to the node which takes this call get the event. A server that runs alone has no
 	// others.
-	Local         bool `protobuf:"varint,7,opt,name=local,proto3" json:"local,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Local bool `protobuf:"varint,7,opt,name=local,proto3" json:"local,omitempty"`
+	// Names this request, at most 128 bytes, chosen by the caller, e.g. a UUID. A request that comes with the same key within
+	// the server's window is not carried out again: it gets the response of the first, with `replayed`. Its other fields must
+	// be the same. Keys of different callers do not meet where callers have tokens. Empty: none.
+	IdempotencyKey string `protobuf:"bytes,8,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *EmitRequest) Reset() {
@@ -127,6 +131,13 @@ func (x *EmitRequest) GetLocal() bool {
 	return false
 }
 
+func (x *EmitRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 // EmitResponse says how many sockets an Emit met.
 type EmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -134,7 +145,9 @@ type EmitResponse struct {
 	Matched uint32 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
 	// How many of them took the event, that is, it was written or queued. The others closed meanwhile, or the event was
 	// volatile.
-	Delivered     uint32 `protobuf:"varint,2,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	Delivered uint32 `protobuf:"varint,2,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// True: a request with the same `idempotency_key` was carried out before, and this is what it was told.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,6 +196,164 @@ func (x *EmitResponse) GetDelivered() uint32 {
 	return 0
 }
 
+func (x *EmitResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// EmitStreamRequest is one request of a stream.
+type EmitStreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the caller and given back in the response; the server does not look at it.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What to emit. Required.
+	Emit          *EmitRequest `protobuf:"bytes,2,opt,name=emit,proto3" json:"emit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmitStreamRequest) Reset() {
+	*x = EmitStreamRequest{}
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmitStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmitStreamRequest) ProtoMessage() {}
+
+func (x *EmitStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmitStreamRequest.ProtoReflect.Descriptor instead.
+func (*EmitStreamRequest) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EmitStreamRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *EmitStreamRequest) GetEmit() *EmitRequest {
+	if x != nil {
+		return x.Emit
+	}
+	return nil
+}
+
+// EmitStreamResponse is the response to one request of a stream.
+type EmitStreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The `id` of the request.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Exactly one is set.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*EmitStreamResponse_Emitted
+	//	*EmitStreamResponse_Error
+	Result        isEmitStreamResponse_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmitStreamResponse) Reset() {
+	*x = EmitStreamResponse{}
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmitStreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmitStreamResponse) ProtoMessage() {}
+
+func (x *EmitStreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmitStreamResponse.ProtoReflect.Descriptor instead.
+func (*EmitStreamResponse) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EmitStreamResponse) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *EmitStreamResponse) GetResult() isEmitStreamResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *EmitStreamResponse) GetEmitted() *EmitResponse {
+	if x != nil {
+		if x, ok := x.Result.(*EmitStreamResponse_Emitted); ok {
+			return x.Emitted
+		}
+	}
+	return nil
+}
+
+func (x *EmitStreamResponse) GetError() *Status {
+	if x != nil {
+		if x, ok := x.Result.(*EmitStreamResponse_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isEmitStreamResponse_Result interface {
+	isEmitStreamResponse_Result()
+}
+
+type EmitStreamResponse_Emitted struct {
+	// It was carried out.
+	Emitted *EmitResponse `protobuf:"bytes,2,opt,name=emitted,proto3,oneof"`
+}
+
+type EmitStreamResponse_Error struct {
+	// It was not, and why: what Emit would have ended with.
+	Error *Status `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+func (*EmitStreamResponse_Emitted) isEmitStreamResponse_Result() {}
+
+func (*EmitStreamResponse_Error) isEmitStreamResponse_Result() {}
+
 // EmitWithAckRequest asks for one event to be sent and answered.
 type EmitWithAckRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -207,7 +378,7 @@ type EmitWithAckRequest struct {
 
 func (x *EmitWithAckRequest) Reset() {
 	*x = EmitWithAckRequest{}
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[2]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -219,7 +390,7 @@ func (x *EmitWithAckRequest) String() string {
 func (*EmitWithAckRequest) ProtoMessage() {}
 
 func (x *EmitWithAckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[2]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -232,7 +403,7 @@ func (x *EmitWithAckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitWithAckRequest.ProtoReflect.Descriptor instead.
 func (*EmitWithAckRequest) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{2}
+	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EmitWithAckRequest) GetTarget() *Target {
@@ -300,7 +471,7 @@ type EmitWithAckResponse struct {
 
 func (x *EmitWithAckResponse) Reset() {
 	*x = EmitWithAckResponse{}
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[3]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +483,7 @@ func (x *EmitWithAckResponse) String() string {
 func (*EmitWithAckResponse) ProtoMessage() {}
 
 func (x *EmitWithAckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[3]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,7 +496,7 @@ func (x *EmitWithAckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmitWithAckResponse.ProtoReflect.Descriptor instead.
 func (*EmitWithAckResponse) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{3}
+	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EmitWithAckResponse) GetResult() isEmitWithAckResponse_Result {
@@ -387,7 +558,7 @@ type AckAnswer struct {
 
 func (x *AckAnswer) Reset() {
 	*x = AckAnswer{}
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[4]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +570,7 @@ func (x *AckAnswer) String() string {
 func (*AckAnswer) ProtoMessage() {}
 
 func (x *AckAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[4]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +583,7 @@ func (x *AckAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckAnswer.ProtoReflect.Descriptor instead.
 func (*AckAnswer) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{4}
+	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AckAnswer) GetSocketId() string {
@@ -456,7 +627,7 @@ type AckSummary struct {
 
 func (x *AckSummary) Reset() {
 	*x = AckSummary{}
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[5]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +639,7 @@ func (x *AckSummary) String() string {
 func (*AckSummary) ProtoMessage() {}
 
 func (x *AckSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_emit_service_proto_msgTypes[5]
+	mi := &file_realtime_v1_emit_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +652,7 @@ func (x *AckSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckSummary.ProtoReflect.Descriptor instead.
 func (*AckSummary) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{5}
+	return file_realtime_v1_emit_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AckSummary) GetMatched() uint32 {
@@ -523,7 +694,7 @@ var File_realtime_v1_emit_service_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_emit_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1erealtime/v1/emit_service.proto\x12\vrealtime.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18realtime/v1/target.proto\"\xe6\x01\n" +
+	"\x1erealtime/v1/emit_service.proto\x12\vrealtime.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18realtime/v1/status.proto\x1a\x18realtime/v1/target.proto\"\x8f\x02\n" +
 	"\vEmitRequest\x12+\n" +
 	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\tR\x05event\x12\x1c\n" +
@@ -531,10 +702,20 @@ const file_realtime_v1_emit_service_proto_rawDesc = "" +
 	"\vattachments\x18\x04 \x03(\fR\vattachments\x12\x1a\n" +
 	"\bvolatile\x18\x05 \x01(\bR\bvolatile\x12\"\n" +
 	"\funcompressed\x18\x06 \x01(\bR\funcompressed\x12\x14\n" +
-	"\x05local\x18\a \x01(\bR\x05local\"F\n" +
+	"\x05local\x18\a \x01(\bR\x05local\x12'\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"b\n" +
 	"\fEmitResponse\x12\x18\n" +
 	"\amatched\x18\x01 \x01(\rR\amatched\x12\x1c\n" +
-	"\tdelivered\x18\x02 \x01(\rR\tdelivered\"\x86\x02\n" +
+	"\tdelivered\x18\x02 \x01(\rR\tdelivered\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"Q\n" +
+	"\x11EmitStreamRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12,\n" +
+	"\x04emit\x18\x02 \x01(\v2\x18.realtime.v1.EmitRequestR\x04emit\"\x92\x01\n" +
+	"\x12EmitStreamResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x125\n" +
+	"\aemitted\x18\x02 \x01(\v2\x19.realtime.v1.EmitResponseH\x00R\aemitted\x12+\n" +
+	"\x05error\x18\x03 \x01(\v2\x13.realtime.v1.StatusH\x00R\x05errorB\b\n" +
+	"\x06result\"\x86\x02\n" +
 	"\x12EmitWithAckRequest\x12+\n" +
 	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\x12\x14\n" +
 	"\x05event\x18\x02 \x01(\tR\x05event\x12\x1c\n" +
@@ -557,9 +738,11 @@ const file_realtime_v1_emit_service_proto_rawDesc = "" +
 	"\banswered\x18\x02 \x01(\rR\banswered\x12\x1b\n" +
 	"\ttimed_out\x18\x03 \x01(\rR\btimedOut\x12\"\n" +
 	"\fdisconnected\x18\x04 \x01(\rR\fdisconnected\x12\x1c\n" +
-	"\toversized\x18\x05 \x01(\rR\toversized2\x9e\x01\n" +
+	"\toversized\x18\x05 \x01(\rR\toversized2\xf1\x01\n" +
 	"\vEmitService\x12;\n" +
-	"\x04Emit\x12\x18.realtime.v1.EmitRequest\x1a\x19.realtime.v1.EmitResponse\x12R\n" +
+	"\x04Emit\x12\x18.realtime.v1.EmitRequest\x1a\x19.realtime.v1.EmitResponse\x12Q\n" +
+	"\n" +
+	"EmitStream\x12\x1e.realtime.v1.EmitStreamRequest\x1a\x1f.realtime.v1.EmitStreamResponse(\x010\x01\x12R\n" +
 	"\vEmitWithAck\x12\x1f.realtime.v1.EmitWithAckRequest\x1a .realtime.v1.EmitWithAckResponse0\x01BDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"
 
 var (
@@ -574,32 +757,40 @@ func file_realtime_v1_emit_service_proto_rawDescGZIP() []byte {
 	return file_realtime_v1_emit_service_proto_rawDescData
 }
 
-var file_realtime_v1_emit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_realtime_v1_emit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_realtime_v1_emit_service_proto_goTypes = []any{
 	(*EmitRequest)(nil),         // 0: realtime.v1.EmitRequest
 	(*EmitResponse)(nil),        // 1: realtime.v1.EmitResponse
-	(*EmitWithAckRequest)(nil),  // 2: realtime.v1.EmitWithAckRequest
-	(*EmitWithAckResponse)(nil), // 3: realtime.v1.EmitWithAckResponse
-	(*AckAnswer)(nil),           // 4: realtime.v1.AckAnswer
-	(*AckSummary)(nil),          // 5: realtime.v1.AckSummary
-	(*Target)(nil),              // 6: realtime.v1.Target
-	(*durationpb.Duration)(nil), // 7: google.protobuf.Duration
+	(*EmitStreamRequest)(nil),   // 2: realtime.v1.EmitStreamRequest
+	(*EmitStreamResponse)(nil),  // 3: realtime.v1.EmitStreamResponse
+	(*EmitWithAckRequest)(nil),  // 4: realtime.v1.EmitWithAckRequest
+	(*EmitWithAckResponse)(nil), // 5: realtime.v1.EmitWithAckResponse
+	(*AckAnswer)(nil),           // 6: realtime.v1.AckAnswer
+	(*AckSummary)(nil),          // 7: realtime.v1.AckSummary
+	(*Target)(nil),              // 8: realtime.v1.Target
+	(*Status)(nil),              // 9: realtime.v1.Status
+	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
 }
 var file_realtime_v1_emit_service_proto_depIdxs = []int32{
-	6, // 0: realtime.v1.EmitRequest.target:type_name -> realtime.v1.Target
-	6, // 1: realtime.v1.EmitWithAckRequest.target:type_name -> realtime.v1.Target
-	7, // 2: realtime.v1.EmitWithAckRequest.timeout:type_name -> google.protobuf.Duration
-	4, // 3: realtime.v1.EmitWithAckResponse.answer:type_name -> realtime.v1.AckAnswer
-	5, // 4: realtime.v1.EmitWithAckResponse.summary:type_name -> realtime.v1.AckSummary
-	0, // 5: realtime.v1.EmitService.Emit:input_type -> realtime.v1.EmitRequest
-	2, // 6: realtime.v1.EmitService.EmitWithAck:input_type -> realtime.v1.EmitWithAckRequest
-	1, // 7: realtime.v1.EmitService.Emit:output_type -> realtime.v1.EmitResponse
-	3, // 8: realtime.v1.EmitService.EmitWithAck:output_type -> realtime.v1.EmitWithAckResponse
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8,  // 0: realtime.v1.EmitRequest.target:type_name -> realtime.v1.Target
+	0,  // 1: realtime.v1.EmitStreamRequest.emit:type_name -> realtime.v1.EmitRequest
+	1,  // 2: realtime.v1.EmitStreamResponse.emitted:type_name -> realtime.v1.EmitResponse
+	9,  // 3: realtime.v1.EmitStreamResponse.error:type_name -> realtime.v1.Status
+	8,  // 4: realtime.v1.EmitWithAckRequest.target:type_name -> realtime.v1.Target
+	10, // 5: realtime.v1.EmitWithAckRequest.timeout:type_name -> google.protobuf.Duration
+	6,  // 6: realtime.v1.EmitWithAckResponse.answer:type_name -> realtime.v1.AckAnswer
+	7,  // 7: realtime.v1.EmitWithAckResponse.summary:type_name -> realtime.v1.AckSummary
+	0,  // 8: realtime.v1.EmitService.Emit:input_type -> realtime.v1.EmitRequest
+	2,  // 9: realtime.v1.EmitService.EmitStream:input_type -> realtime.v1.EmitStreamRequest
+	4,  // 10: realtime.v1.EmitService.EmitWithAck:input_type -> realtime.v1.EmitWithAckRequest
+	1,  // 11: realtime.v1.EmitService.Emit:output_type -> realtime.v1.EmitResponse
+	3,  // 12: realtime.v1.EmitService.EmitStream:output_type -> realtime.v1.EmitStreamResponse
+	5,  // 13: realtime.v1.EmitService.EmitWithAck:output_type -> realtime.v1.EmitWithAckResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_realtime_v1_emit_service_proto_init() }
@@ -607,8 +798,13 @@ func file_realtime_v1_emit_service_proto_init() {
 	if File_realtime_v1_emit_service_proto != nil {
 		return
 	}
+	file_realtime_v1_status_proto_init()
 	file_realtime_v1_target_proto_init()
 	file_realtime_v1_emit_service_proto_msgTypes[3].OneofWrappers = []any{
+		(*EmitStreamResponse_Emitted)(nil),
+		(*EmitStreamResponse_Error)(nil),
+	}
+	file_realtime_v1_emit_service_proto_msgTypes[5].OneofWrappers = []any{
 		(*EmitWithAckResponse_Answer)(nil),
 		(*EmitWithAckResponse_Summary)(nil),
 	}
@@ -618,7 +814,7 @@ func file_realtime_v1_emit_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realtime_v1_emit_service_proto_rawDesc), len(file_realtime_v1_emit_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	EmitService_Emit_FullMethodName        = "/realtime.v1.EmitService/Emit"
+	EmitService_EmitStream_FullMethodName  = "/realtime.v1.EmitService/EmitStream"
 	EmitService_EmitWithAck_FullMethodName = "/realtime.v1.EmitService/EmitWithAck"
 )
 
@@ -33,9 +34,16 @@ type EmitServiceClient interface {
 	// Emit sends one event to every socket that the target selects. It returns when each has taken or refused it, not
 	// when the clients have it.
 	//
-	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `event`, `arguments`, `attachments`), NOT_FOUND
-	// (NAMESPACE_NOT_FOUND).
+	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `event`, `arguments`, `attachments`, `idempotency_key`), NOT_FOUND
+	// (NAMESPACE_NOT_FOUND), FAILED_PRECONDITION (IDEMPOTENCY_CONFLICT).
 	Emit(ctx context.Context, in *EmitRequest, opts ...grpc.CallOption) (*EmitResponse, error)
+	// EmitStream is Emit for high rates: requests are carried out one after the other, in the order in which they were sent,
+	// and each gets one response, in the same order. The caller need not wait for a response before it sends the next
+	// request. A request that fails gets its error in its response, and the stream goes on. A caller that does not read its
+	// responses is not read from. When the caller half-closes, the stream ends with OK behind the last response.
+	//
+	// Errors: UNAVAILABLE (SHUTTING_DOWN).
+	EmitStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[EmitStreamRequest, EmitStreamResponse], error)
 	// EmitWithAck sends one event to every socket that the target selects and streams their acknowledgements as they
 	// come. The last message is the summary, sent when every socket has answered or left or the time is up; then the
 	// stream ends with OK. The response headers come when the event has been sent. Answers that come later are ignored. A caller that needs no further answer cancels the call.
@@ -63,9 +71,22 @@ func (c *emitServiceClient) Emit(ctx context.Context, in *EmitRequest, opts ...g
 	return out, nil
 }
 
+func (c *emitServiceClient) EmitStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[EmitStreamRequest, EmitStreamResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &EmitService_ServiceDesc.Streams[0], EmitService_EmitStream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[EmitStreamRequest, EmitStreamResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type EmitService_EmitStreamClient = grpc.BidiStreamingClient[EmitStreamRequest, EmitStreamResponse]
+
 func (c *emitServiceClient) EmitWithAck(ctx context.Context, in *EmitWithAckRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EmitWithAckResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &EmitService_ServiceDesc.Streams[0], EmitService_EmitWithAck_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &EmitService_ServiceDesc.Streams[1], EmitService_EmitWithAck_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +113,16 @@ type EmitServiceServer interface {
 	// Emit sends one event to every socket that the target selects. It returns when each has taken or refused it, not
 	// when the clients have it.
 	//
-	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `event`, `arguments`, `attachments`), NOT_FOUND
-	// (NAMESPACE_NOT_FOUND).
+	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `event`, `arguments`, `attachments`, `idempotency_key`), NOT_FOUND
+	// (NAMESPACE_NOT_FOUND), FAILED_PRECONDITION (IDEMPOTENCY_CONFLICT).
 	Emit(context.Context, *EmitRequest) (*EmitResponse, error)
+	// EmitStream is Emit for high rates: requests are carried out one after the other, in the order in which they were sent,
+	// and each gets one response, in the same order. The caller need not wait for a response before it sends the next
+	// request. A request that fails gets its error in its response, and the stream goes on. A caller that does not read its
+	// responses is not read from. When the caller half-closes, the stream ends with OK behind the last response.
+	//
+	// Errors: UNAVAILABLE (SHUTTING_DOWN).
+	EmitStream(grpc.BidiStreamingServer[EmitStreamRequest, EmitStreamResponse]) error
 	// EmitWithAck sends one event to every socket that the target selects and streams their acknowledgements as they
 	// come. The last message is the summary, sent when every socket has answered or left or the time is up; then the
 	// stream ends with OK. The response headers come when the event has been sent. Answers that come later are ignored. A caller that needs no further answer cancels the call.
@@ -114,6 +142,9 @@ type UnimplementedEmitServiceServer struct{}
 
 func (UnimplementedEmitServiceServer) Emit(context.Context, *EmitRequest) (*EmitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Emit not implemented")
+}
+func (UnimplementedEmitServiceServer) EmitStream(grpc.BidiStreamingServer[EmitStreamRequest, EmitStreamResponse]) error {
+	return status.Error(codes.Unimplemented, "method EmitStream not implemented")
 }
 func (UnimplementedEmitServiceServer) EmitWithAck(*EmitWithAckRequest, grpc.ServerStreamingServer[EmitWithAckResponse]) error {
 	return status.Error(codes.Unimplemented, "method EmitWithAck not implemented")
@@ -157,6 +188,13 @@ func _EmitService_Emit_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EmitService_EmitStream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(EmitServiceServer).EmitStream(&grpc.GenericServerStream[EmitStreamRequest, EmitStreamResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type EmitService_EmitStreamServer = grpc.BidiStreamingServer[EmitStreamRequest, EmitStreamResponse]
+
 func _EmitService_EmitWithAck_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(EmitWithAckRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -181,6 +219,12 @@ var EmitService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "EmitStream",
+			Handler:       _EmitService_EmitStream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
 		{
 			StreamName:    "EmitWithAck",
 			Handler:       _EmitService_EmitWithAck_Handler,

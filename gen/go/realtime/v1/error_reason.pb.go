@@ -43,25 +43,58 @@ const (
 	ErrorReason_ERROR_REASON_ACK_UNKNOWN ErrorReason = 4
 	// UNAVAILABLE: the server is shutting down.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 5
+	// FAILED_PRECONDITION: the consumer group has members that want other events than this call does.
+	ErrorReason_ERROR_REASON_GROUP_MISMATCH ErrorReason = 6
+	// RESOURCE_EXHAUSTED: the server has as many consumer groups, or this one as many members, as its configuration allows.
+	ErrorReason_ERROR_REASON_TOO_MANY_GROUPS ErrorReason = 7
+	// FAILED_PRECONDITION: the idempotency key was used before with a request that says something else.
+	ErrorReason_ERROR_REASON_IDEMPOTENCY_CONFLICT ErrorReason = 8
+	// UNAUTHENTICATED: the server wants a bearer token, and the call has none, or one that it does not know or that is no longer
+	// valid.
+	ErrorReason_ERROR_REASON_TOKEN_INVALID ErrorReason = 9
+	// PERMISSION_DENIED: the caller's token does not give it this method. Metadata: "method".
+	ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED ErrorReason = 10
+	// PERMISSION_DENIED: the caller's token does not give it this namespace. Metadata: "namespace".
+	ErrorReason_ERROR_REASON_NAMESPACE_NOT_ALLOWED ErrorReason = 11
+	// RESOURCE_EXHAUSTED: the caller makes more calls than it may. With a RetryInfo.
+	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 12
+	// RESOURCE_EXHAUSTED: the caller has as many streams open as it may.
+	ErrorReason_ERROR_REASON_TOO_MANY_STREAMS ErrorReason = 13
 )
 
 // Enum value maps for ErrorReason.
 var (
 	ErrorReason_name = map[int32]string{
-		0: "ERROR_REASON_UNSPECIFIED",
-		1: "ERROR_REASON_NAMESPACE_NOT_FOUND",
-		2: "ERROR_REASON_SOCKET_NOT_FOUND",
-		3: "ERROR_REASON_NODE_NOT_FOUND",
-		4: "ERROR_REASON_ACK_UNKNOWN",
-		5: "ERROR_REASON_SHUTTING_DOWN",
+		0:  "ERROR_REASON_UNSPECIFIED",
+		1:  "ERROR_REASON_NAMESPACE_NOT_FOUND",
+		2:  "ERROR_REASON_SOCKET_NOT_FOUND",
+		3:  "ERROR_REASON_NODE_NOT_FOUND",
+		4:  "ERROR_REASON_ACK_UNKNOWN",
+		5:  "ERROR_REASON_SHUTTING_DOWN",
+		6:  "ERROR_REASON_GROUP_MISMATCH",
+		7:  "ERROR_REASON_TOO_MANY_GROUPS",
+		8:  "ERROR_REASON_IDEMPOTENCY_CONFLICT",
+		9:  "ERROR_REASON_TOKEN_INVALID",
+		10: "ERROR_REASON_METHOD_NOT_ALLOWED",
+		11: "ERROR_REASON_NAMESPACE_NOT_ALLOWED",
+		12: "ERROR_REASON_RATE_LIMITED",
+		13: "ERROR_REASON_TOO_MANY_STREAMS",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":         0,
-		"ERROR_REASON_NAMESPACE_NOT_FOUND": 1,
-		"ERROR_REASON_SOCKET_NOT_FOUND":    2,
-		"ERROR_REASON_NODE_NOT_FOUND":      3,
-		"ERROR_REASON_ACK_UNKNOWN":         4,
-		"ERROR_REASON_SHUTTING_DOWN":       5,
+		"ERROR_REASON_UNSPECIFIED":           0,
+		"ERROR_REASON_NAMESPACE_NOT_FOUND":   1,
+		"ERROR_REASON_SOCKET_NOT_FOUND":      2,
+		"ERROR_REASON_NODE_NOT_FOUND":        3,
+		"ERROR_REASON_ACK_UNKNOWN":           4,
+		"ERROR_REASON_SHUTTING_DOWN":         5,
+		"ERROR_REASON_GROUP_MISMATCH":        6,
+		"ERROR_REASON_TOO_MANY_GROUPS":       7,
+		"ERROR_REASON_IDEMPOTENCY_CONFLICT":  8,
+		"ERROR_REASON_TOKEN_INVALID":         9,
+		"ERROR_REASON_METHOD_NOT_ALLOWED":    10,
+		"ERROR_REASON_NAMESPACE_NOT_ALLOWED": 11,
+		"ERROR_REASON_RATE_LIMITED":          12,
+		"ERROR_REASON_TOO_MANY_STREAMS":      13,
 	}
 )
 
@@ -96,14 +129,23 @@ var File_realtime_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1erealtime/v1/error_reason.proto\x12\vrealtime.v1*\xd3\x01\n" +
+	"\x1erealtime/v1/error_reason.proto\x12\vrealtime.v1*\xec\x03\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12$\n" +
 	" ERROR_REASON_NAMESPACE_NOT_FOUND\x10\x01\x12!\n" +
 	"\x1dERROR_REASON_SOCKET_NOT_FOUND\x10\x02\x12\x1f\n" +
 	"\x1bERROR_REASON_NODE_NOT_FOUND\x10\x03\x12\x1c\n" +
 	"\x18ERROR_REASON_ACK_UNKNOWN\x10\x04\x12\x1e\n" +
-	"\x1aERROR_REASON_SHUTTING_DOWN\x10\x05BDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"
+	"\x1aERROR_REASON_SHUTTING_DOWN\x10\x05\x12\x1f\n" +
+	"\x1bERROR_REASON_GROUP_MISMATCH\x10\x06\x12 \n" +
+	"\x1cERROR_REASON_TOO_MANY_GROUPS\x10\a\x12%\n" +
+	"!ERROR_REASON_IDEMPOTENCY_CONFLICT\x10\b\x12\x1e\n" +
+	"\x1aERROR_REASON_TOKEN_INVALID\x10\t\x12#\n" +
+	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\n" +
+	"\x12&\n" +
+	"\"ERROR_REASON_NAMESPACE_NOT_ALLOWED\x10\v\x12\x1d\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10\f\x12!\n" +
+	"\x1dERROR_REASON_TOO_MANY_STREAMS\x10\rBDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"
 
 var (
 	file_realtime_v1_error_reason_proto_rawDescOnce sync.Once

@@ -130,7 +130,9 @@ type Event struct {
 	//	*Event_Left
 	//	*Event_RoomCreated
 	//	*Event_RoomDeleted
-	Kind          isEvent_Kind `protobuf_oneof:"kind"`
+	Kind isEvent_Kind `protobuf_oneof:"kind"`
+	// The trace that the server began for this event, as W3C's traceparent header. Empty: it traces nothing.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -270,6 +272,13 @@ func (x *Event) GetRoomDeleted() *RoomDeleted {
 		}
 	}
 	return nil
+}
+
+func (x *Event) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 type isEvent_Kind interface {
@@ -780,7 +789,7 @@ var File_realtime_v1_event_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17realtime/v1/event.proto\x12\vrealtime.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18realtime/v1/socket.proto\"\xc4\x04\n" +
+	"\x17realtime/v1/event.proto\x12\vrealtime.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18realtime/v1/socket.proto\"\xe6\x04\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1b\n" +
@@ -794,7 +803,8 @@ const file_realtime_v1_event_proto_rawDesc = "" +
 	"\x04left\x18\n" +
 	" \x01(\v2\x11.realtime.v1.LeftH\x00R\x04left\x12=\n" +
 	"\froom_created\x18\v \x01(\v2\x18.realtime.v1.RoomCreatedH\x00R\vroomCreated\x12=\n" +
-	"\froom_deleted\x18\f \x01(\v2\x18.realtime.v1.RoomDeletedH\x00R\vroomDeletedB\x06\n" +
+	"\froom_deleted\x18\f \x01(\v2\x18.realtime.v1.RoomDeletedH\x00R\vroomDeleted\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparentB\x06\n" +
 	"\x04kind\"j\n" +
 	"\tConnected\x12+\n" +
 	"\x06socket\x18\x01 \x01(\v2\x13.realtime.v1.SocketR\x06socket\x12\x12\n" +

@@ -9,6 +9,7 @@ package realtimev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -346,6 +347,860 @@ func (x *WatchBatch) GetMissed() uint64 {
 	return 0
 }
 
+// ConsumeRequest is what a member says.
+type ConsumeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one is set.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*ConsumeRequest_Open
+	//	*ConsumeRequest_Settle
+	//	*ConsumeRequest_Credit
+	//	*ConsumeRequest_Leave
+	Message       isConsumeRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeRequest) Reset() {
+	*x = ConsumeRequest{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeRequest) ProtoMessage() {}
+
+func (x *ConsumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeRequest.ProtoReflect.Descriptor instead.
+func (*ConsumeRequest) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ConsumeRequest) GetMessage() isConsumeRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *ConsumeRequest) GetOpen() *ConsumeOpen {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeRequest_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *ConsumeRequest) GetSettle() *ConsumeSettle {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeRequest_Settle); ok {
+			return x.Settle
+		}
+	}
+	return nil
+}
+
+func (x *ConsumeRequest) GetCredit() *ConsumeCredit {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeRequest_Credit); ok {
+			return x.Credit
+		}
+	}
+	return nil
+}
+
+func (x *ConsumeRequest) GetLeave() *ConsumeLeave {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeRequest_Leave); ok {
+			return x.Leave
+		}
+	}
+	return nil
+}
+
+type isConsumeRequest_Message interface {
+	isConsumeRequest_Message()
+}
+
+type ConsumeRequest_Open struct {
+	// The first message, and only the first.
+	Open *ConsumeOpen `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+}
+
+type ConsumeRequest_Settle struct {
+	// Settles deliveries and answers acknowledgements.
+	Settle *ConsumeSettle `protobuf:"bytes,2,opt,name=settle,proto3,oneof"`
+}
+
+type ConsumeRequest_Credit struct {
+	// Changes how much may be unsettled.
+	Credit *ConsumeCredit `protobuf:"bytes,3,opt,name=credit,proto3,oneof"`
+}
+
+type ConsumeRequest_Leave struct {
+	// No further deliveries, please.
+	Leave *ConsumeLeave `protobuf:"bytes,4,opt,name=leave,proto3,oneof"`
+}
+
+func (*ConsumeRequest_Open) isConsumeRequest_Message() {}
+
+func (*ConsumeRequest_Settle) isConsumeRequest_Message() {}
+
+func (*ConsumeRequest_Credit) isConsumeRequest_Message() {}
+
+func (*ConsumeRequest_Leave) isConsumeRequest_Message() {}
+
+// ConsumeResponse is what a member gets.
+type ConsumeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one is set; a member ignores a message that it does not know.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*ConsumeResponse_Opened
+	//	*ConsumeResponse_Batch
+	//	*ConsumeResponse_ReplyFailed
+	Message       isConsumeResponse_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeResponse) Reset() {
+	*x = ConsumeResponse{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeResponse) ProtoMessage() {}
+
+func (x *ConsumeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeResponse.ProtoReflect.Descriptor instead.
+func (*ConsumeResponse) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConsumeResponse) GetMessage() isConsumeResponse_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *ConsumeResponse) GetOpened() *ConsumeOpened {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeResponse_Opened); ok {
+			return x.Opened
+		}
+	}
+	return nil
+}
+
+func (x *ConsumeResponse) GetBatch() *ConsumeBatch {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeResponse_Batch); ok {
+			return x.Batch
+		}
+	}
+	return nil
+}
+
+func (x *ConsumeResponse) GetReplyFailed() *ConsumeReplyFailed {
+	if x != nil {
+		if x, ok := x.Message.(*ConsumeResponse_ReplyFailed); ok {
+			return x.ReplyFailed
+		}
+	}
+	return nil
+}
+
+type isConsumeResponse_Message interface {
+	isConsumeResponse_Message()
+}
+
+type ConsumeResponse_Opened struct {
+	// The first message: the membership stands.
+	Opened *ConsumeOpened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
+}
+
+type ConsumeResponse_Batch struct {
+	// Events.
+	Batch *ConsumeBatch `protobuf:"bytes,2,opt,name=batch,proto3,oneof"`
+}
+
+type ConsumeResponse_ReplyFailed struct {
+	// A reply did not reach its client.
+	ReplyFailed *ConsumeReplyFailed `protobuf:"bytes,3,opt,name=reply_failed,json=replyFailed,proto3,oneof"`
+}
+
+func (*ConsumeResponse_Opened) isConsumeResponse_Message() {}
+
+func (*ConsumeResponse_Batch) isConsumeResponse_Message() {}
+
+func (*ConsumeResponse_ReplyFailed) isConsumeResponse_Message() {}
+
+// ConsumeOpen names the group and what it gets. All members of a group must say the same in `namespaces`, `kinds`,
+// `event_names` and `event_prefixes`, in any order; a group without members takes on what the next one says, for events that
+// happen from then on.
+type ConsumeOpen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group's name, 1 to 256 bytes. Required. Services that shall each get every event use groups of different names.
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// As in WatchRequest.
+	Namespaces []string `protobuf:"bytes,2,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// As in WatchRequest.
+	Kinds []EventKind `protobuf:"varint,3,rep,packed,name=kinds,proto3,enum=realtime.v1.EventKind" json:"kinds,omitempty"`
+	// The names of the received events to get, as in WatchRequest; with `event_prefixes`, those that match either.
+	EventNames []string `protobuf:"bytes,4,rep,name=event_names,json=eventNames,proto3" json:"event_names,omitempty"`
+	// What the names of the received events to get begin with, 1 to 256 bytes each, at most 1,000 unless the server is
+	// configured otherwise. Empty: `event_names` alone decides.
+	EventPrefixes []string `protobuf:"bytes,5,rep,name=event_prefixes,json=eventPrefixes,proto3" json:"event_prefixes,omitempty"`
+	// How many deliveries to this member may be unsettled, 1 to 100,000. Zero means 256.
+	MaxEvents uint32 `protobuf:"varint,6,opt,name=max_events,json=maxEvents,proto3" json:"max_events,omitempty"`
+	// How many bytes these may have together, 64 KiB to 1 GiB; one event of any size is always delivered. Zero means 8 MiB.
+	MaxBytes uint64 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// How long a delivery to this member may be unsettled before it counts as failed: 100 milliseconds to 1 hour. Missing: 30
+	// seconds. The socket's events then go to another member if there is one.
+	AckTimeout    *durationpb.Duration `protobuf:"bytes,8,opt,name=ack_timeout,json=ackTimeout,proto3" json:"ack_timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeOpen) Reset() {
+	*x = ConsumeOpen{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeOpen) ProtoMessage() {}
+
+func (x *ConsumeOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeOpen.ProtoReflect.Descriptor instead.
+func (*ConsumeOpen) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ConsumeOpen) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ConsumeOpen) GetNamespaces() []string {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+func (x *ConsumeOpen) GetKinds() []EventKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *ConsumeOpen) GetEventNames() []string {
+	if x != nil {
+		return x.EventNames
+	}
+	return nil
+}
+
+func (x *ConsumeOpen) GetEventPrefixes() []string {
+	if x != nil {
+		return x.EventPrefixes
+	}
+	return nil
+}
+
+func (x *ConsumeOpen) GetMaxEvents() uint32 {
+	if x != nil {
+		return x.MaxEvents
+	}
+	return 0
+}
+
+func (x *ConsumeOpen) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *ConsumeOpen) GetAckTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.AckTimeout
+	}
+	return nil
+}
+
+// ConsumeOpened says that the caller is a member.
+type ConsumeOpened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True if the group began with this member, or began anew since it was without members for too long: nothing that
+	// happened before will be delivered.
+	Created bool `protobuf:"varint,1,opt,name=created,proto3" json:"created,omitempty"`
+	// How many members the group has now, this one included.
+	Members uint32 `protobuf:"varint,2,opt,name=members,proto3" json:"members,omitempty"`
+	// How many events wait for the group, those that are delivered and unsettled included.
+	Backlog       uint64 `protobuf:"varint,3,opt,name=backlog,proto3" json:"backlog,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeOpened) Reset() {
+	*x = ConsumeOpened{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeOpened) ProtoMessage() {}
+
+func (x *ConsumeOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeOpened.ProtoReflect.Descriptor instead.
+func (*ConsumeOpened) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ConsumeOpened) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+func (x *ConsumeOpened) GetMembers() uint32 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *ConsumeOpened) GetBacklog() uint64 {
+	if x != nil {
+		return x.Backlog
+	}
+	return 0
+}
+
+// ConsumeBatch is some deliveries. Those of one socket are in order.
+type ConsumeBatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At least one, at most 256.
+	Deliveries    []*ConsumeDelivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeBatch) Reset() {
+	*x = ConsumeBatch{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeBatch) ProtoMessage() {}
+
+func (x *ConsumeBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeBatch.ProtoReflect.Descriptor instead.
+func (*ConsumeBatch) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ConsumeBatch) GetDeliveries() []*ConsumeDelivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+// ConsumeDelivery is one event that is to be settled.
+type ConsumeDelivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the delivery when it is settled: 1, 2, 3 and so on in each stream.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How often the event has been delivered to the group, this time included: 1 for the first time.
+	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The event.
+	Event         *Event `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeDelivery) Reset() {
+	*x = ConsumeDelivery{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeDelivery) ProtoMessage() {}
+
+func (x *ConsumeDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeDelivery.ProtoReflect.Descriptor instead.
+func (*ConsumeDelivery) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ConsumeDelivery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ConsumeDelivery) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *ConsumeDelivery) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// ConsumeSettle settles any number of deliveries: first the replies are sent, then the acks and the nacks are carried out. An
+// id that is not unsettled (settled before, or out of time) is ignored.
+type ConsumeSettle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ids of deliveries that were handled.
+	Acks []uint64 `protobuf:"varint,1,rep,packed,name=acks,proto3" json:"acks,omitempty"`
+	// Deliveries that were not.
+	Nacks []*ConsumeNack `protobuf:"bytes,2,rep,name=nacks,proto3" json:"nacks,omitempty"`
+	// Answers to acknowledgements that clients asked for. An answer does not settle the delivery.
+	Replies       []*ConsumeReply `protobuf:"bytes,3,rep,name=replies,proto3" json:"replies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeSettle) Reset() {
+	*x = ConsumeSettle{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeSettle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeSettle) ProtoMessage() {}
+
+func (x *ConsumeSettle) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeSettle.ProtoReflect.Descriptor instead.
+func (*ConsumeSettle) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ConsumeSettle) GetAcks() []uint64 {
+	if x != nil {
+		return x.Acks
+	}
+	return nil
+}
+
+func (x *ConsumeSettle) GetNacks() []*ConsumeNack {
+	if x != nil {
+		return x.Nacks
+	}
+	return nil
+}
+
+func (x *ConsumeSettle) GetReplies() []*ConsumeReply {
+	if x != nil {
+		return x.Replies
+	}
+	return nil
+}
+
+// ConsumeNack gives a delivery back.
+type ConsumeNack struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the delivery.
+	DeliveryId uint64 `protobuf:"varint,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	// How long the socket's events are held back before this one comes again, at most 1 hour. Missing: not at all.
+	Delay *durationpb.Duration `protobuf:"bytes,2,opt,name=delay,proto3" json:"delay,omitempty"`
+	// True: nothing is wrong with the event, the member just does not handle it, for example since it leaves. It does not count
+	// as failed, and the socket's events may go to another member at once.
+	Release       bool `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeNack) Reset() {
+	*x = ConsumeNack{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeNack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeNack) ProtoMessage() {}
+
+func (x *ConsumeNack) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeNack.ProtoReflect.Descriptor instead.
+func (*ConsumeNack) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ConsumeNack) GetDeliveryId() uint64 {
+	if x != nil {
+		return x.DeliveryId
+	}
+	return 0
+}
+
+func (x *ConsumeNack) GetDelay() *durationpb.Duration {
+	if x != nil {
+		return x.Delay
+	}
+	return nil
+}
+
+func (x *ConsumeNack) GetRelease() bool {
+	if x != nil {
+		return x.Release
+	}
+	return false
+}
+
+// ConsumeReply answers one acknowledgement, as EventService.Reply does.
+type ConsumeReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in ReplyRequest.
+	AckToken string `protobuf:"bytes,1,opt,name=ack_token,json=ackToken,proto3" json:"ack_token,omitempty"`
+	// As in ReplyRequest.
+	Arguments string `protobuf:"bytes,2,opt,name=arguments,proto3" json:"arguments,omitempty"`
+	// As in ReplyRequest.
+	Attachments   [][]byte `protobuf:"bytes,3,rep,name=attachments,proto3" json:"attachments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeReply) Reset() {
+	*x = ConsumeReply{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeReply) ProtoMessage() {}
+
+func (x *ConsumeReply) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeReply.ProtoReflect.Descriptor instead.
+func (*ConsumeReply) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ConsumeReply) GetAckToken() string {
+	if x != nil {
+		return x.AckToken
+	}
+	return ""
+}
+
+func (x *ConsumeReply) GetArguments() string {
+	if x != nil {
+		return x.Arguments
+	}
+	return ""
+}
+
+func (x *ConsumeReply) GetAttachments() [][]byte {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
+// ConsumeReplyFailed says why a reply was not sent.
+type ConsumeReplyFailed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The `ack_token` of the reply, its first 1,024 bytes if it is longer.
+	AckToken string `protobuf:"bytes,1,opt,name=ack_token,json=ackToken,proto3" json:"ack_token,omitempty"`
+	// What EventService.Reply would have ended with.
+	Error         *Status `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeReplyFailed) Reset() {
+	*x = ConsumeReplyFailed{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeReplyFailed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeReplyFailed) ProtoMessage() {}
+
+func (x *ConsumeReplyFailed) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeReplyFailed.ProtoReflect.Descriptor instead.
+func (*ConsumeReplyFailed) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ConsumeReplyFailed) GetAckToken() string {
+	if x != nil {
+		return x.AckToken
+	}
+	return ""
+}
+
+func (x *ConsumeReplyFailed) GetError() *Status {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// ConsumeCredit replaces the bounds on what may be unsettled. What is above them already stays.
+type ConsumeCredit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many deliveries, at most 100,000. Zero: nothing is delivered until the next credit.
+	MaxEvents uint32 `protobuf:"varint,1,opt,name=max_events,json=maxEvents,proto3" json:"max_events,omitempty"`
+	// How many bytes, as in ConsumeOpen. Zero: as before.
+	MaxBytes      uint64 `protobuf:"varint,2,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeCredit) Reset() {
+	*x = ConsumeCredit{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeCredit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeCredit) ProtoMessage() {}
+
+func (x *ConsumeCredit) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeCredit.ProtoReflect.Descriptor instead.
+func (*ConsumeCredit) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ConsumeCredit) GetMaxEvents() uint32 {
+	if x != nil {
+		return x.MaxEvents
+	}
+	return 0
+}
+
+func (x *ConsumeCredit) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+// ConsumeLeave ends the deliveries. The server ends the stream with OK when nothing is unsettled any more.
+type ConsumeLeave struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeLeave) Reset() {
+	*x = ConsumeLeave{}
+	mi := &file_realtime_v1_event_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeLeave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeLeave) ProtoMessage() {}
+
+func (x *ConsumeLeave) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_event_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeLeave.ProtoReflect.Descriptor instead.
+func (*ConsumeLeave) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{15}
+}
+
 // ReplyRequest answers one acknowledgement.
 type ReplyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -361,7 +1216,7 @@ type ReplyRequest struct {
 
 func (x *ReplyRequest) Reset() {
 	*x = ReplyRequest{}
-	mi := &file_realtime_v1_event_service_proto_msgTypes[4]
+	mi := &file_realtime_v1_event_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -373,7 +1228,7 @@ func (x *ReplyRequest) String() string {
 func (*ReplyRequest) ProtoMessage() {}
 
 func (x *ReplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_event_service_proto_msgTypes[4]
+	mi := &file_realtime_v1_event_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -386,7 +1241,7 @@ func (x *ReplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRequest.ProtoReflect.Descriptor instead.
 func (*ReplyRequest) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{4}
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReplyRequest) GetAckToken() string {
@@ -419,7 +1274,7 @@ type ReplyResponse struct {
 
 func (x *ReplyResponse) Reset() {
 	*x = ReplyResponse{}
-	mi := &file_realtime_v1_event_service_proto_msgTypes[5]
+	mi := &file_realtime_v1_event_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +1286,7 @@ func (x *ReplyResponse) String() string {
 func (*ReplyResponse) ProtoMessage() {}
 
 func (x *ReplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_event_service_proto_msgTypes[5]
+	mi := &file_realtime_v1_event_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,14 +1299,14 @@ func (x *ReplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyResponse.ProtoReflect.Descriptor instead.
 func (*ReplyResponse) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{5}
+	return file_realtime_v1_event_service_proto_rawDescGZIP(), []int{17}
 }
 
 var File_realtime_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_realtime_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1frealtime/v1/event_service.proto\x12\vrealtime.v1\x1a\x17realtime/v1/event.proto\"}\n" +
+	"\x1frealtime/v1/event_service.proto\x12\vrealtime.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17realtime/v1/event.proto\x1a\x18realtime/v1/status.proto\"}\n" +
 	"\fWatchRequest\x12\x1e\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\tR\n" +
@@ -467,7 +1322,65 @@ const file_realtime_v1_event_service_proto_rawDesc = "" +
 	"\n" +
 	"WatchBatch\x12*\n" +
 	"\x06events\x18\x01 \x03(\v2\x12.realtime.v1.EventR\x06events\x12\x16\n" +
-	"\x06missed\x18\x02 \x01(\x04R\x06missed\"k\n" +
+	"\x06missed\x18\x02 \x01(\x04R\x06missed\"\xea\x01\n" +
+	"\x0eConsumeRequest\x12.\n" +
+	"\x04open\x18\x01 \x01(\v2\x18.realtime.v1.ConsumeOpenH\x00R\x04open\x124\n" +
+	"\x06settle\x18\x02 \x01(\v2\x1a.realtime.v1.ConsumeSettleH\x00R\x06settle\x124\n" +
+	"\x06credit\x18\x03 \x01(\v2\x1a.realtime.v1.ConsumeCreditH\x00R\x06credit\x121\n" +
+	"\x05leave\x18\x04 \x01(\v2\x19.realtime.v1.ConsumeLeaveH\x00R\x05leaveB\t\n" +
+	"\amessage\"\xcb\x01\n" +
+	"\x0fConsumeResponse\x124\n" +
+	"\x06opened\x18\x01 \x01(\v2\x1a.realtime.v1.ConsumeOpenedH\x00R\x06opened\x121\n" +
+	"\x05batch\x18\x02 \x01(\v2\x19.realtime.v1.ConsumeBatchH\x00R\x05batch\x12D\n" +
+	"\freply_failed\x18\x03 \x01(\v2\x1f.realtime.v1.ConsumeReplyFailedH\x00R\vreplyFailedB\t\n" +
+	"\amessage\"\xb1\x02\n" +
+	"\vConsumeOpen\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18\x02 \x03(\tR\n" +
+	"namespaces\x12,\n" +
+	"\x05kinds\x18\x03 \x03(\x0e2\x16.realtime.v1.EventKindR\x05kinds\x12\x1f\n" +
+	"\vevent_names\x18\x04 \x03(\tR\n" +
+	"eventNames\x12%\n" +
+	"\x0eevent_prefixes\x18\x05 \x03(\tR\reventPrefixes\x12\x1d\n" +
+	"\n" +
+	"max_events\x18\x06 \x01(\rR\tmaxEvents\x12\x1b\n" +
+	"\tmax_bytes\x18\a \x01(\x04R\bmaxBytes\x12:\n" +
+	"\vack_timeout\x18\b \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"ackTimeout\"]\n" +
+	"\rConsumeOpened\x12\x18\n" +
+	"\acreated\x18\x01 \x01(\bR\acreated\x12\x18\n" +
+	"\amembers\x18\x02 \x01(\rR\amembers\x12\x18\n" +
+	"\abacklog\x18\x03 \x01(\x04R\abacklog\"L\n" +
+	"\fConsumeBatch\x12<\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2\x1c.realtime.v1.ConsumeDeliveryR\n" +
+	"deliveries\"e\n" +
+	"\x0fConsumeDelivery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12(\n" +
+	"\x05event\x18\x03 \x01(\v2\x12.realtime.v1.EventR\x05event\"\x88\x01\n" +
+	"\rConsumeSettle\x12\x12\n" +
+	"\x04acks\x18\x01 \x03(\x04R\x04acks\x12.\n" +
+	"\x05nacks\x18\x02 \x03(\v2\x18.realtime.v1.ConsumeNackR\x05nacks\x123\n" +
+	"\areplies\x18\x03 \x03(\v2\x19.realtime.v1.ConsumeReplyR\areplies\"y\n" +
+	"\vConsumeNack\x12\x1f\n" +
+	"\vdelivery_id\x18\x01 \x01(\x04R\n" +
+	"deliveryId\x12/\n" +
+	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12\x18\n" +
+	"\arelease\x18\x03 \x01(\bR\arelease\"k\n" +
+	"\fConsumeReply\x12\x1b\n" +
+	"\tack_token\x18\x01 \x01(\tR\backToken\x12\x1c\n" +
+	"\targuments\x18\x02 \x01(\tR\targuments\x12 \n" +
+	"\vattachments\x18\x03 \x03(\fR\vattachments\"\\\n" +
+	"\x12ConsumeReplyFailed\x12\x1b\n" +
+	"\tack_token\x18\x01 \x01(\tR\backToken\x12)\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.realtime.v1.StatusR\x05error\"K\n" +
+	"\rConsumeCredit\x12\x1d\n" +
+	"\n" +
+	"max_events\x18\x01 \x01(\rR\tmaxEvents\x12\x1b\n" +
+	"\tmax_bytes\x18\x02 \x01(\x04R\bmaxBytes\"\x0e\n" +
+	"\fConsumeLeave\"k\n" +
 	"\fReplyRequest\x12\x1b\n" +
 	"\tack_token\x18\x01 \x01(\tR\backToken\x12\x1c\n" +
 	"\targuments\x18\x02 \x01(\tR\targuments\x12 \n" +
@@ -482,9 +1395,10 @@ const file_realtime_v1_event_service_proto_rawDesc = "" +
 	"\x11EVENT_KIND_JOINED\x10\x05\x12\x13\n" +
 	"\x0fEVENT_KIND_LEFT\x10\x06\x12\x1b\n" +
 	"\x17EVENT_KIND_ROOM_CREATED\x10\a\x12\x1b\n" +
-	"\x17EVENT_KIND_ROOM_DELETED\x10\b2\x90\x01\n" +
+	"\x17EVENT_KIND_ROOM_DELETED\x10\b2\xda\x01\n" +
 	"\fEventService\x12@\n" +
-	"\x05Watch\x12\x19.realtime.v1.WatchRequest\x1a\x1a.realtime.v1.WatchResponse0\x01\x12>\n" +
+	"\x05Watch\x12\x19.realtime.v1.WatchRequest\x1a\x1a.realtime.v1.WatchResponse0\x01\x12H\n" +
+	"\aConsume\x12\x1b.realtime.v1.ConsumeRequest\x1a\x1c.realtime.v1.ConsumeResponse(\x010\x01\x12>\n" +
 	"\x05Reply\x12\x19.realtime.v1.ReplyRequest\x1a\x1a.realtime.v1.ReplyResponseBDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"
 
 var (
@@ -500,31 +1414,62 @@ func file_realtime_v1_event_service_proto_rawDescGZIP() []byte {
 }
 
 var file_realtime_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_realtime_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_realtime_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_realtime_v1_event_service_proto_goTypes = []any{
-	(EventKind)(0),        // 0: realtime.v1.EventKind
-	(*WatchRequest)(nil),  // 1: realtime.v1.WatchRequest
-	(*WatchResponse)(nil), // 2: realtime.v1.WatchResponse
-	(*WatchOpened)(nil),   // 3: realtime.v1.WatchOpened
-	(*WatchBatch)(nil),    // 4: realtime.v1.WatchBatch
-	(*ReplyRequest)(nil),  // 5: realtime.v1.ReplyRequest
-	(*ReplyResponse)(nil), // 6: realtime.v1.ReplyResponse
-	(*Event)(nil),         // 7: realtime.v1.Event
+	(EventKind)(0),              // 0: realtime.v1.EventKind
+	(*WatchRequest)(nil),        // 1: realtime.v1.WatchRequest
+	(*WatchResponse)(nil),       // 2: realtime.v1.WatchResponse
+	(*WatchOpened)(nil),         // 3: realtime.v1.WatchOpened
+	(*WatchBatch)(nil),          // 4: realtime.v1.WatchBatch
+	(*ConsumeRequest)(nil),      // 5: realtime.v1.ConsumeRequest
+	(*ConsumeResponse)(nil),     // 6: realtime.v1.ConsumeResponse
+	(*ConsumeOpen)(nil),         // 7: realtime.v1.ConsumeOpen
+	(*ConsumeOpened)(nil),       // 8: realtime.v1.ConsumeOpened
+	(*ConsumeBatch)(nil),        // 9: realtime.v1.ConsumeBatch
+	(*ConsumeDelivery)(nil),     // 10: realtime.v1.ConsumeDelivery
+	(*ConsumeSettle)(nil),       // 11: realtime.v1.ConsumeSettle
+	(*ConsumeNack)(nil),         // 12: realtime.v1.ConsumeNack
+	(*ConsumeReply)(nil),        // 13: realtime.v1.ConsumeReply
+	(*ConsumeReplyFailed)(nil),  // 14: realtime.v1.ConsumeReplyFailed
+	(*ConsumeCredit)(nil),       // 15: realtime.v1.ConsumeCredit
+	(*ConsumeLeave)(nil),        // 16: realtime.v1.ConsumeLeave
+	(*ReplyRequest)(nil),        // 17: realtime.v1.ReplyRequest
+	(*ReplyResponse)(nil),       // 18: realtime.v1.ReplyResponse
+	(*Event)(nil),               // 19: realtime.v1.Event
+	(*durationpb.Duration)(nil), // 20: google.protobuf.Duration
+	(*Status)(nil),              // 21: realtime.v1.Status
 }
 var file_realtime_v1_event_service_proto_depIdxs = []int32{
-	0, // 0: realtime.v1.WatchRequest.kinds:type_name -> realtime.v1.EventKind
-	3, // 1: realtime.v1.WatchResponse.opened:type_name -> realtime.v1.WatchOpened
-	4, // 2: realtime.v1.WatchResponse.batch:type_name -> realtime.v1.WatchBatch
-	7, // 3: realtime.v1.WatchBatch.events:type_name -> realtime.v1.Event
-	1, // 4: realtime.v1.EventService.Watch:input_type -> realtime.v1.WatchRequest
-	5, // 5: realtime.v1.EventService.Reply:input_type -> realtime.v1.ReplyRequest
-	2, // 6: realtime.v1.EventService.Watch:output_type -> realtime.v1.WatchResponse
-	6, // 7: realtime.v1.EventService.Reply:output_type -> realtime.v1.ReplyResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: realtime.v1.WatchRequest.kinds:type_name -> realtime.v1.EventKind
+	3,  // 1: realtime.v1.WatchResponse.opened:type_name -> realtime.v1.WatchOpened
+	4,  // 2: realtime.v1.WatchResponse.batch:type_name -> realtime.v1.WatchBatch
+	19, // 3: realtime.v1.WatchBatch.events:type_name -> realtime.v1.Event
+	7,  // 4: realtime.v1.ConsumeRequest.open:type_name -> realtime.v1.ConsumeOpen
+	11, // 5: realtime.v1.ConsumeRequest.settle:type_name -> realtime.v1.ConsumeSettle
+	15, // 6: realtime.v1.ConsumeRequest.credit:type_name -> realtime.v1.ConsumeCredit
+	16, // 7: realtime.v1.ConsumeRequest.leave:type_name -> realtime.v1.ConsumeLeave
+	8,  // 8: realtime.v1.ConsumeResponse.opened:type_name -> realtime.v1.ConsumeOpened
+	9,  // 9: realtime.v1.ConsumeResponse.batch:type_name -> realtime.v1.ConsumeBatch
+	14, // 10: realtime.v1.ConsumeResponse.reply_failed:type_name -> realtime.v1.ConsumeReplyFailed
+	0,  // 11: realtime.v1.ConsumeOpen.kinds:type_name -> realtime.v1.EventKind
+	20, // 12: realtime.v1.ConsumeOpen.ack_timeout:type_name -> google.protobuf.Duration
+	10, // 13: realtime.v1.ConsumeBatch.deliveries:type_name -> realtime.v1.ConsumeDelivery
+	19, // 14: realtime.v1.ConsumeDelivery.event:type_name -> realtime.v1.Event
+	12, // 15: realtime.v1.ConsumeSettle.nacks:type_name -> realtime.v1.ConsumeNack
+	13, // 16: realtime.v1.ConsumeSettle.replies:type_name -> realtime.v1.ConsumeReply
+	20, // 17: realtime.v1.ConsumeNack.delay:type_name -> google.protobuf.Duration
+	21, // 18: realtime.v1.ConsumeReplyFailed.error:type_name -> realtime.v1.Status
+	1,  // 19: realtime.v1.EventService.Watch:input_type -> realtime.v1.WatchRequest
+	5,  // 20: realtime.v1.EventService.Consume:input_type -> realtime.v1.ConsumeRequest
+	17, // 21: realtime.v1.EventService.Reply:input_type -> realtime.v1.ReplyRequest
+	2,  // 22: realtime.v1.EventService.Watch:output_type -> realtime.v1.WatchResponse
+	6,  // 23: realtime.v1.EventService.Consume:output_type -> realtime.v1.ConsumeResponse
+	18, // 24: realtime.v1.EventService.Reply:output_type -> realtime.v1.ReplyResponse
+	22, // [22:25] is the sub-list for method output_type
+	19, // [19:22] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_realtime_v1_event_service_proto_init() }
@@ -533,9 +1478,21 @@ func file_realtime_v1_event_service_proto_init() {
 		return
 	}
 	file_realtime_v1_event_proto_init()
+	file_realtime_v1_status_proto_init()
 	file_realtime_v1_event_service_proto_msgTypes[1].OneofWrappers = []any{
 		(*WatchResponse_Opened)(nil),
 		(*WatchResponse_Batch)(nil),
+	}
+	file_realtime_v1_event_service_proto_msgTypes[4].OneofWrappers = []any{
+		(*ConsumeRequest_Open)(nil),
+		(*ConsumeRequest_Settle)(nil),
+		(*ConsumeRequest_Credit)(nil),
+		(*ConsumeRequest_Leave)(nil),
+	}
+	file_realtime_v1_event_service_proto_msgTypes[5].OneofWrappers = []any{
+		(*ConsumeResponse_Opened)(nil),
+		(*ConsumeResponse_Batch)(nil),
+		(*ConsumeResponse_ReplyFailed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -543,7 +1500,7 @@ func file_realtime_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realtime_v1_event_service_proto_rawDesc), len(file_realtime_v1_event_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	EventService_Watch_FullMethodName = "/realtime.v1.EventService/Watch"
-	EventService_Reply_FullMethodName = "/realtime.v1.EventService/Reply"
+	EventService_Watch_FullMethodName   = "/realtime.v1.EventService/Watch"
+	EventService_Consume_FullMethodName = "/realtime.v1.EventService/Consume"
+	EventService_Reply_FullMethodName   = "/realtime.v1.EventService/Reply"
 )
 
 // EventServiceClient is the client API for EventService service.
@@ -37,6 +38,26 @@ type EventServiceClient interface {
 	// Errors: INVALID_ARGUMENT (BadRequest: `namespaces`, `kinds`, `event_names`), NOT_FOUND (NAMESPACE_NOT_FOUND),
 	// UNAVAILABLE (SHUTTING_DOWN).
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// Consume makes the caller a member of a consumer group: each event that matches the group's filter goes to one of its
+	// members, all events of one socket to the same member while that lives, in their order. A group begins with its first
+	// member and sees what happens from then on.
+	//
+	// The caller sends `open` first and the server answers with `opened`: from then on nothing is missed. The server then
+	// sends batches of deliveries, and the caller settles each delivery by its id. At most `max_events` and `max_bytes` are
+	// unsettled at a time. What is not settled is delivered again, to the same or to another member: when the caller says so,
+	// when the ack timeout has passed, or when the stream ends. A delivery that comes again brings the socket's later events
+	// again behind it, so that redeliveries are in order, too. Each event is delivered at least once.
+	//
+	// A caller that wants to end sends `leave`, settles what it has begun and gives back the rest; then the server ends the
+	// stream with OK. Ending the stream in any other way is safe, too: what is unsettled goes to the other members.
+	//
+	// A group without members keeps what happens for a while, within a bound. What becomes of clients at that bound, and of
+	// events that cannot be handled, is the server's configuration.
+	//
+	// Errors: INVALID_ARGUMENT (BadRequest: `open` missing or sent twice, its fields, a message with nothing set, `settle`,
+	// `credit`), NOT_FOUND (NAMESPACE_NOT_FOUND), FAILED_PRECONDITION (GROUP_MISMATCH), RESOURCE_EXHAUSTED (TOO_MANY_GROUPS),
+	// UNAVAILABLE (SHUTTING_DOWN).
+	Consume(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConsumeRequest, ConsumeResponse], error)
 	// Reply answers a client's acknowledgement, once.
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `ack_token`, `arguments`, `attachments`), NOT_FOUND (SOCKET_NOT_FOUND,
@@ -71,6 +92,19 @@ func (c *eventServiceClient) Watch(ctx context.Context, in *WatchRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
+func (c *eventServiceClient) Consume(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConsumeRequest, ConsumeResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &EventService_ServiceDesc.Streams[1], EventService_Consume_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ConsumeRequest, ConsumeResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type EventService_ConsumeClient = grpc.BidiStreamingClient[ConsumeRequest, ConsumeResponse]
+
 func (c *eventServiceClient) Reply(ctx context.Context, in *ReplyRequest, opts ...grpc.CallOption) (*ReplyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReplyResponse)
@@ -95,6 +129,26 @@ type EventServiceServer interface {
 	// Errors: INVALID_ARGUMENT (BadRequest: `namespaces`, `kinds`, `event_names`), NOT_FOUND (NAMESPACE_NOT_FOUND),
 	// UNAVAILABLE (SHUTTING_DOWN).
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// Consume makes the caller a member of a consumer group: each event that matches the group's filter goes to one of its
+	// members, all events of one socket to the same member while that lives, in their order. A group begins with its first
+	// member and sees what happens from then on.
+	//
+	// The caller sends `open` first and the server answers with `opened`: from then on nothing is missed. The server then
+	// sends batches of deliveries, and the caller settles each delivery by its id. At most `max_events` and `max_bytes` are
+	// unsettled at a time. What is not settled is delivered again, to the same or to another member: when the caller says so,
+	// when the ack timeout has passed, or when the stream ends. A delivery that comes again brings the socket's later events
+	// again behind it, so that redeliveries are in order, too. Each event is delivered at least once.
+	//
+	// A caller that wants to end sends `leave`, settles what it has begun and gives back the rest; then the server ends the
+	// stream with OK. Ending the stream in any other way is safe, too: what is unsettled goes to the other members.
+	//
+	// A group without members keeps what happens for a while, within a bound. What becomes of clients at that bound, and of
+	// events that cannot be handled, is the server's configuration.
+	//
+	// Errors: INVALID_ARGUMENT (BadRequest: `open` missing or sent twice, its fields, a message with nothing set, `settle`,
+	// `credit`), NOT_FOUND (NAMESPACE_NOT_FOUND), FAILED_PRECONDITION (GROUP_MISMATCH), RESOURCE_EXHAUSTED (TOO_MANY_GROUPS),
+	// UNAVAILABLE (SHUTTING_DOWN).
+	Consume(grpc.BidiStreamingServer[ConsumeRequest, ConsumeResponse]) error
 	// Reply answers a client's acknowledgement, once.
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `ack_token`, `arguments`, `attachments`), NOT_FOUND (SOCKET_NOT_FOUND,
@@ -112,6 +166,9 @@ type UnimplementedEventServiceServer struct{}
 
 func (UnimplementedEventServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedEventServiceServer) Consume(grpc.BidiStreamingServer[ConsumeRequest, ConsumeResponse]) error {
+	return status.Error(codes.Unimplemented, "method Consume not implemented")
 }
 func (UnimplementedEventServiceServer) Reply(context.Context, *ReplyRequest) (*ReplyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reply not implemented")
@@ -148,6 +205,13 @@ func _EventService_Watch_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
+func _EventService_Consume_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(EventServiceServer).Consume(&grpc.GenericServerStream[ConsumeRequest, ConsumeResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type EventService_ConsumeServer = grpc.BidiStreamingServer[ConsumeRequest, ConsumeResponse]
+
 func _EventService_Reply_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReplyRequest)
 	if err := dec(in); err != nil {
@@ -183,6 +247,12 @@ var EventService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Watch",
 			Handler:       _EventService_Watch_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Consume",
+			Handler:       _EventService_Consume_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "realtime/v1/event_service.proto",

@@ -306,6 +306,107 @@ func (x *CountSocketsResponse) GetCount() uint32 {
 	return 0
 }
 
+// UpdateSocketsRequest says which sockets get which data.
+type UpdateSocketsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which. Required.
+	Target *Target `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// What Socket.data will be: the text of one JSON value, bound as AdmitAccept.data. Empty: nothing.
+	Data          string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSocketsRequest) Reset() {
+	*x = UpdateSocketsRequest{}
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSocketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSocketsRequest) ProtoMessage() {}
+
+func (x *UpdateSocketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSocketsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSocketsRequest) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_socket_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateSocketsRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *UpdateSocketsRequest) GetData() string {
+	if x != nil {
+		return x.Data
+	}
+	return ""
+}
+
+// UpdateSocketsResponse says how many sockets an UpdateSockets met.
+type UpdateSocketsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many sockets the target selected.
+	Matched       uint32 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSocketsResponse) Reset() {
+	*x = UpdateSocketsResponse{}
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSocketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSocketsResponse) ProtoMessage() {}
+
+func (x *UpdateSocketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSocketsResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSocketsResponse) Descriptor() ([]byte, []int) {
+	return file_realtime_v1_socket_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateSocketsResponse) GetMatched() uint32 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
 // DisconnectSocketsRequest says which sockets to disconnect.
 type DisconnectSocketsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -320,7 +421,7 @@ type DisconnectSocketsRequest struct {
 
 func (x *DisconnectSocketsRequest) Reset() {
 	*x = DisconnectSocketsRequest{}
-	mi := &file_realtime_v1_socket_service_proto_msgTypes[6]
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +433,7 @@ func (x *DisconnectSocketsRequest) String() string {
 func (*DisconnectSocketsRequest) ProtoMessage() {}
 
 func (x *DisconnectSocketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_socket_service_proto_msgTypes[6]
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +446,7 @@ func (x *DisconnectSocketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectSocketsRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectSocketsRequest) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_socket_service_proto_rawDescGZIP(), []int{6}
+	return file_realtime_v1_socket_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DisconnectSocketsRequest) GetTarget() *Target {
@@ -373,7 +474,7 @@ type DisconnectSocketsResponse struct {
 
 func (x *DisconnectSocketsResponse) Reset() {
 	*x = DisconnectSocketsResponse{}
-	mi := &file_realtime_v1_socket_service_proto_msgTypes[7]
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -385,7 +486,7 @@ func (x *DisconnectSocketsResponse) String() string {
 func (*DisconnectSocketsResponse) ProtoMessage() {}
 
 func (x *DisconnectSocketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_realtime_v1_socket_service_proto_msgTypes[7]
+	mi := &file_realtime_v1_socket_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -398,7 +499,7 @@ func (x *DisconnectSocketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectSocketsResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectSocketsResponse) Descriptor() ([]byte, []int) {
-	return file_realtime_v1_socket_service_proto_rawDescGZIP(), []int{7}
+	return file_realtime_v1_socket_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DisconnectSocketsResponse) GetMatched() uint32 {
@@ -425,16 +526,22 @@ const file_realtime_v1_socket_service_proto_rawDesc = "" +
 	"\x13CountSocketsRequest\x12+\n" +
 	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\",\n" +
 	"\x14CountSocketsResponse\x12\x14\n" +
-	"\x05count\x18\x01 \x01(\rR\x05count\"r\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count\"W\n" +
+	"\x14UpdateSocketsRequest\x12+\n" +
+	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\tR\x04data\"1\n" +
+	"\x15UpdateSocketsResponse\x12\x18\n" +
+	"\amatched\x18\x01 \x01(\rR\amatched\"r\n" +
 	"\x18DisconnectSocketsRequest\x12+\n" +
 	"\x06target\x18\x01 \x01(\v2\x13.realtime.v1.TargetR\x06target\x12)\n" +
 	"\x10close_connection\x18\x02 \x01(\bR\x0fcloseConnection\"5\n" +
 	"\x19DisconnectSocketsResponse\x12\x18\n" +
-	"\amatched\x18\x01 \x01(\rR\amatched2\xe8\x02\n" +
+	"\amatched\x18\x01 \x01(\rR\amatched2\xc0\x03\n" +
 	"\rSocketService\x12J\n" +
 	"\tGetSocket\x12\x1d.realtime.v1.GetSocketRequest\x1a\x1e.realtime.v1.GetSocketResponse\x12R\n" +
 	"\vListSockets\x12\x1f.realtime.v1.ListSocketsRequest\x1a .realtime.v1.ListSocketsResponse0\x01\x12S\n" +
-	"\fCountSockets\x12 .realtime.v1.CountSocketsRequest\x1a!.realtime.v1.CountSocketsResponse\x12b\n" +
+	"\fCountSockets\x12 .realtime.v1.CountSocketsRequest\x1a!.realtime.v1.CountSocketsResponse\x12V\n" +
+	"\rUpdateSockets\x12!.realtime.v1.UpdateSocketsRequest\x1a\".realtime.v1.UpdateSocketsResponse\x12b\n" +
 	"\x11DisconnectSockets\x12%.realtime.v1.DisconnectSocketsRequest\x1a&.realtime.v1.DisconnectSocketsResponseBDZBgithub.com/realtime-svc/realtime-svc/gen/go/realtime/v1;realtimev1b\x06proto3"
 
 var (
@@ -449,7 +556,7 @@ func file_realtime_v1_socket_service_proto_rawDescGZIP() []byte {
 	return file_realtime_v1_socket_service_proto_rawDescData
 }
 
-var file_realtime_v1_socket_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_realtime_v1_socket_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_realtime_v1_socket_service_proto_goTypes = []any{
 	(*GetSocketRequest)(nil),          // 0: realtime.v1.GetSocketRequest
 	(*GetSocketResponse)(nil),         // 1: realtime.v1.GetSocketResponse
@@ -457,30 +564,35 @@ var file_realtime_v1_socket_service_proto_goTypes = []any{
 	(*ListSocketsResponse)(nil),       // 3: realtime.v1.ListSocketsResponse
 	(*CountSocketsRequest)(nil),       // 4: realtime.v1.CountSocketsRequest
 	(*CountSocketsResponse)(nil),      // 5: realtime.v1.CountSocketsResponse
-	(*DisconnectSocketsRequest)(nil),  // 6: realtime.v1.DisconnectSocketsRequest
-	(*DisconnectSocketsResponse)(nil), // 7: realtime.v1.DisconnectSocketsResponse
-	(*Socket)(nil),                    // 8: realtime.v1.Socket
-	(*Target)(nil),                    // 9: realtime.v1.Target
+	(*UpdateSocketsRequest)(nil),      // 6: realtime.v1.UpdateSocketsRequest
+	(*UpdateSocketsResponse)(nil),     // 7: realtime.v1.UpdateSocketsResponse
+	(*DisconnectSocketsRequest)(nil),  // 8: realtime.v1.DisconnectSocketsRequest
+	(*DisconnectSocketsResponse)(nil), // 9: realtime.v1.DisconnectSocketsResponse
+	(*Socket)(nil),                    // 10: realtime.v1.Socket
+	(*Target)(nil),                    // 11: realtime.v1.Target
 }
 var file_realtime_v1_socket_service_proto_depIdxs = []int32{
-	8, // 0: realtime.v1.GetSocketResponse.socket:type_name -> realtime.v1.Socket
-	9, // 1: realtime.v1.ListSocketsRequest.target:type_name -> realtime.v1.Target
-	8, // 2: realtime.v1.ListSocketsResponse.sockets:type_name -> realtime.v1.Socket
-	9, // 3: realtime.v1.CountSocketsRequest.target:type_name -> realtime.v1.Target
-	9, // 4: realtime.v1.DisconnectSocketsRequest.target:type_name -> realtime.v1.Target
-	0, // 5: realtime.v1.SocketService.GetSocket:input_type -> realtime.v1.GetSocketRequest
-	2, // 6: realtime.v1.SocketService.ListSockets:input_type -> realtime.v1.ListSocketsRequest
-	4, // 7: realtime.v1.SocketService.CountSockets:input_type -> realtime.v1.CountSocketsRequest
-	6, // 8: realtime.v1.SocketService.DisconnectSockets:input_type -> realtime.v1.DisconnectSocketsRequest
-	1, // 9: realtime.v1.SocketService.GetSocket:output_type -> realtime.v1.GetSocketResponse
-	3, // 10: realtime.v1.SocketService.ListSockets:output_type -> realtime.v1.ListSocketsResponse
-	5, // 11: realtime.v1.SocketService.CountSockets:output_type -> realtime.v1.CountSocketsResponse
-	7, // 12: realtime.v1.SocketService.DisconnectSockets:output_type -> realtime.v1.DisconnectSocketsResponse
-	9, // [9:13] is the sub-list for method output_type
-	5, // [5:9] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	10, // 0: realtime.v1.GetSocketResponse.socket:type_name -> realtime.v1.Socket
+	11, // 1: realtime.v1.ListSocketsRequest.target:type_name -> realtime.v1.Target
+	10, // 2: realtime.v1.ListSocketsResponse.sockets:type_name -> realtime.v1.Socket
+	11, // 3: realtime.v1.CountSocketsRequest.target:type_name -> realtime.v1.Target
+	11, // 4: realtime.v1.UpdateSocketsRequest.target:type_name -> realtime.v1.Target
+	11, // 5: realtime.v1.DisconnectSocketsRequest.target:type_name -> realtime.v1.Target
+	0,  // 6: realtime.v1.SocketService.GetSocket:input_type -> realtime.v1.GetSocketRequest
+	2,  // 7: realtime.v1.SocketService.ListSockets:input_type -> realtime.v1.ListSocketsRequest
+	4,  // 8: realtime.v1.SocketService.CountSockets:input_type -> realtime.v1.CountSocketsRequest
+	6,  // 9: realtime.v1.SocketService.UpdateSockets:input_type -> realtime.v1.UpdateSocketsRequest
+	8,  // 10: realtime.v1.SocketService.DisconnectSockets:input_type -> realtime.v1.DisconnectSocketsRequest
+	1,  // 11: realtime.v1.SocketService.GetSocket:output_type -> realtime.v1.GetSocketResponse
+	3,  // 12: realtime.v1.SocketService.ListSockets:output_type -> realtime.v1.ListSocketsResponse
+	5,  // 13: realtime.v1.SocketService.CountSockets:output_type -> realtime.v1.CountSocketsResponse
+	7,  // 14: realtime.v1.SocketService.UpdateSockets:output_type -> realtime.v1.UpdateSocketsResponse
+	9,  // 15: realtime.v1.SocketService.DisconnectSockets:output_type -> realtime.v1.DisconnectSocketsResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_realtime_v1_socket_service_proto_init() }
@@ -496,7 +608,7 @@ func file_realtime_v1_socket_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realtime_v1_socket_service_proto_rawDesc), len(file_realtime_v1_socket_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	SocketService_GetSocket_FullMethodName         = "/realtime.v1.SocketService/GetSocket"
 	SocketService_ListSockets_FullMethodName       = "/realtime.v1.SocketService/ListSockets"
 	SocketService_CountSockets_FullMethodName      = "/realtime.v1.SocketService/CountSockets"
+	SocketService_UpdateSockets_FullMethodName     = "/realtime.v1.SocketService/UpdateSockets"
 	SocketService_DisconnectSockets_FullMethodName = "/realtime.v1.SocketService/DisconnectSockets"
 )
 
@@ -44,6 +45,11 @@ type SocketServiceClient interface {
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `target`), NOT_FOUND (NAMESPACE_NOT_FOUND).
 	CountSockets(ctx context.Context, in *CountSocketsRequest, opts ...grpc.CallOption) (*CountSocketsResponse, error)
+	// UpdateSockets replaces the data of every socket that the target selects. When it returns, whoever asks for the socket gets
+	// the new data. Events that were on their way before keep the old.
+	//
+	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `data`), NOT_FOUND (NAMESPACE_NOT_FOUND).
+	UpdateSockets(ctx context.Context, in *UpdateSocketsRequest, opts ...grpc.CallOption) (*UpdateSocketsResponse, error)
 	// DisconnectSockets disconnects every socket that the target selects from its namespace. It returns when each was
 	// told, not when the clients know. Clients do not connect again by themselves after this.
 	//
@@ -98,6 +104,16 @@ func (c *socketServiceClient) CountSockets(ctx context.Context, in *CountSockets
 	return out, nil
 }
 
+func (c *socketServiceClient) UpdateSockets(ctx context.Context, in *UpdateSocketsRequest, opts ...grpc.CallOption) (*UpdateSocketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateSocketsResponse)
+	err := c.cc.Invoke(ctx, SocketService_UpdateSockets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *socketServiceClient) DisconnectSockets(ctx context.Context, in *DisconnectSocketsRequest, opts ...grpc.CallOption) (*DisconnectSocketsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DisconnectSocketsResponse)
@@ -127,6 +143,11 @@ type SocketServiceServer interface {
 	//
 	// Errors: INVALID_ARGUMENT (BadRequest: `target`), NOT_FOUND (NAMESPACE_NOT_FOUND).
 	CountSockets(context.Context, *CountSocketsRequest) (*CountSocketsResponse, error)
+	// UpdateSockets replaces the data of every socket that the target selects. When it returns, whoever asks for the socket gets
+	// the new data. Events that were on their way before keep the old.
+	//
+	// Errors: INVALID_ARGUMENT (BadRequest: `target`, `data`), NOT_FOUND (NAMESPACE_NOT_FOUND).
+	UpdateSockets(context.Context, *UpdateSocketsRequest) (*UpdateSocketsResponse, error)
 	// DisconnectSockets disconnects every socket that the target selects from its namespace. It returns when each was
 	// told, not when the clients know. Clients do not connect again by themselves after this.
 	//
@@ -150,6 +171,9 @@ func (UnimplementedSocketServiceServer) ListSockets(*ListSocketsRequest, grpc.Se
 }
 func (UnimplementedSocketServiceServer) CountSockets(context.Context, *CountSocketsRequest) (*CountSocketsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CountSockets not implemented")
+}
+func (UnimplementedSocketServiceServer) UpdateSockets(context.Context, *UpdateSocketsRequest) (*UpdateSocketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateSockets not implemented")
 }
 func (UnimplementedSocketServiceServer) DisconnectSockets(context.Context, *DisconnectSocketsRequest) (*DisconnectSocketsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisconnectSockets not implemented")
@@ -222,6 +246,24 @@ func _SocketService_CountSockets_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SocketService_UpdateSockets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateSocketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SocketServiceServer).UpdateSockets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SocketService_UpdateSockets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SocketServiceServer).UpdateSockets(ctx, req.(*UpdateSocketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SocketService_DisconnectSockets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DisconnectSocketsRequest)
 	if err := dec(in); err != nil {
@@ -254,6 +296,10 @@ var SocketService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CountSockets",
 			Handler:    _SocketService_CountSockets_Handler,
+		},
+		{
+			MethodName: "UpdateSockets",
+			Handler:    _SocketService_UpdateSockets_Handler,
 		},
 		{
 			MethodName: "DisconnectSockets",
