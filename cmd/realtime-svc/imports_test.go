@@ -24,8 +24,9 @@ var mayImport = map[string][]string{
 	"gen/go/realtime/v1": {},
 	"service/feed":       {"rooms"},
 	"service":            {"gen/go/realtime/v1", "rooms", "service/feed"},
+	"service/consumer":   {"gen/go/realtime/v1"},
 	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "wsedge"},
-	"examples/chat":      {"gen/go/realtime/v1"},
+	"examples/chat":      {"gen/go/realtime/v1", "service/consumer"},
 }
 
 // onlyIn says where a module of others may be imported, by prefixes of the import path and of our package's. One that
