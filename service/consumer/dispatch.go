@@ -195,7 +195,7 @@ func (d *dispatcher) finish(l *lane, one *delivery, err error) {
 	d.mu.Lock()
 	current := one.pass == l.pass // or the server has sent it again already
 	switch {
-	case err == errTooLate:
+	case errors.Is(err, errTooLate):
 		out.kind = settleRelease
 	case acked:
 		// If it is late, the server has begun again, though the reply may still be welcome.
@@ -314,7 +314,7 @@ func (d *dispatcher) log(one *delivery, err error, acked bool, retryIn time.Dura
 	case acked:
 		d.cfg.Logger.Error("event dropped, its handler failed for good", attrs...)
 	case one.stream.ctx.Err() != nil: // which has been logged, and is mostly why
-	case err == errTooLate:
+	case errors.Is(err, errTooLate):
 		d.cfg.Logger.Warn("event given back, it waited for its turn for too long", attrs...)
 	default:
 		d.cfg.Logger.Warn("event not handled, it comes again", append(attrs, slog.Duration("in", retryIn))...)

@@ -59,6 +59,7 @@ type fakeStream struct {
 	gate    chan chan struct{} // has a value: the client's next message waits until that is closed
 	once    sync.Once
 	ended   chan struct{}
+	quiet   bool // for benchmarks: what the client says is dropped, and what it hears is not copied
 }
 
 func (s *fakeStream) Header() (metadata.MD, error) { return nil, nil }
@@ -79,7 +80,9 @@ func (s *fakeStream) SendMsg(m any) error {
 		<-gate
 	default:
 	}
-	s.said <- proto.Clone(m.(proto.Message))
+	if !s.quiet {
+		s.said <- proto.Clone(m.(proto.Message))
+	}
 	return nil
 }
 
@@ -89,6 +92,10 @@ func (s *fakeStream) RecvMsg(m any) error {
 		if err, ok := answer.(error); ok {
 			s.once.Do(func() { close(s.ended) })
 			return err
+		}
+		if response, ok := m.(*realtimev1.ConsumeResponse); ok && s.quiet {
+			response.Message = answer.(*realtimev1.ConsumeResponse).Message
+			return nil
 		}
 		proto.Merge(m.(proto.Message), answer.(proto.Message))
 		return nil
