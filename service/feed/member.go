@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
@@ -43,6 +44,8 @@ type Member struct {
 	timeout time.Duration
 	wake    chan struct{} // capacity 1; filled when Next may have something to return
 
+	interrupted atomic.Bool
+
 	// Owned by the goroutine that calls Next.
 	batch []Delivery
 
@@ -69,12 +72,12 @@ type flight struct {
 	deadline time.Time
 }
 
-// Next returns deliveries, those of one socket in order, and waits for one if there is none. The slice is valid until the
-// next call. Errors: that of ctx; ErrLeft after Leave, and ErrShutdown after Feed.Shutdown, once everything is settled.
+// Next returns deliveries, those of one socket in order, and waits for one if there is none; after Interrupt it may return none.
+// The slice is valid until the next call. Errors: that of ctx; ErrLeft after Leave, and ErrShutdown after Feed.Shutdown, once everything is settled.
 func (m *Member) Next(ctx context.Context) ([]Delivery, error) {
 	for {
 		batch, err := m.take()
-		if len(batch) > 0 || err != nil {
+		if len(batch) > 0 || err != nil || m.interrupted.Swap(false) {
 			return batch, err
 		}
 		select {
@@ -83,6 +86,12 @@ func (m *Member) Next(ctx context.Context) ([]Delivery, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// Interrupt lets the call of Next that waits, or the next one, return.
+func (m *Member) Interrupt() {
+	m.interrupted.Store(true)
+	m.notify()
 }
 
 func (m *Member) notify() {
