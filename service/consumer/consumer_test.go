@@ -190,8 +190,8 @@ func TestOpenedComesBeforeEvents(t *testing.T) {
 	})
 	inWorld(t, cfg, handler, func(w *world) {
 		first := w.member()
-		if first.ctx.Err() == nil || contexts[0].Err() == nil {
-			t.Error("the stream is kept though Opened failed")
+		if !first.closed || first.ctx.Err() == nil || contexts[0].Err() == nil {
+			t.Error("the stream is kept though Opened failed, or not closed in order")
 		}
 		second := w.member()
 		second.give(event("a", "a1", 1))
@@ -205,6 +205,23 @@ func TestOpenedComesBeforeEvents(t *testing.T) {
 		synctest.Wait()
 		if contexts[1].Err() == nil {
 			t.Error("the context of Opened outlives its stream")
+		}
+	})
+}
+
+func TestGivesUpAStreamThatDoesNotEnd(t *testing.T) {
+	cfg := Config{ReconnectPause: exactly, Opened: func(context.Context, *realtimev1.ConsumeOpened) error { return errors.New("no") }}
+	inWorld(t, cfg, HandlerFunc(nil), func(w *world) {
+		s := <-w.conn.streams
+		s.deaf = true
+		s.answers <- &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Opened{Opened: &realtimev1.ConsumeOpened{}}}
+		s.answers <- &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Batch{Batch: &realtimev1.ConsumeBatch{
+			Deliveries: []*realtimev1.ConsumeDelivery{event("a", "a1", 1)},
+		}}}
+		began := time.Now()
+		<-w.conn.streams
+		if got := time.Since(began); got != closeGrace+exactly.Base || s.ctx.Err() == nil {
+			t.Errorf("given up after %v, %v", got, s.ctx.Err())
 		}
 	})
 }

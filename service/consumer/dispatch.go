@@ -24,7 +24,7 @@ type dispatcher struct {
 
 	mu       sync.Mutex // guards the following
 	work     sync.Cond  // a worker is wanted, or ended has become true
-	lanes    map[string]*lane
+	lanes    map[key]*lane
 	fenced   []fence // the oldest first, at most Config.MaxEvents
 	first    *lane   // of the lanes that are ready: something waits and nothing runs
 	last     *lane
@@ -39,7 +39,7 @@ type dispatcher struct {
 }
 
 func newDispatcher(cfg Config, handler Handler) *dispatcher {
-	d := &dispatcher{cfg: cfg, handler: handler, lanes: make(map[string]*lane), rest: make(chan struct{})}
+	d := &dispatcher{cfg: cfg, handler: handler, lanes: make(map[key]*lane), rest: make(chan struct{})}
 	d.work.L = &d.mu
 	return d
 }
@@ -53,16 +53,13 @@ func (d *dispatcher) add(batch []*delivery, now time.Time) (refused []uint64) {
 			refused = append(refused, one.id)
 			continue
 		}
-		key := one.key()
-		l := d.lanes[key]
+		k := one.key()
+		l := d.lanes[k]
 		if l == nil {
-			l = &lane{key: key}
-			d.lanes[key] = l
+			l = &lane{key: k}
+			d.lanes[k] = l
 		}
-		if !l.admit(one, now) {
-			refused = append(refused, one.id)
-			continue
-		}
+		refused = append(refused, l.admit(one, now)...)
 		d.push(l)
 	}
 	d.wake()
@@ -204,7 +201,7 @@ func (d *dispatcher) finish(l *lane, one *delivery, err error) {
 		out.kind, out.delay = settleNack, retryIn
 	}
 	if current && (late || !acked) {
-		released = d.giveBack(l, one, now)
+		released = d.giveBack(l, now)
 	}
 	d.release(l, now)
 	d.mu.Unlock()
@@ -233,8 +230,8 @@ func (d *dispatcher) rested() {
 }
 
 // giveBack ends a lane's pass, and remembers the lane for as long as what crossed that on the wire can arrive.
-func (d *dispatcher) giveBack(l *lane, one *delivery, now time.Time) []uint64 {
-	ids := l.giveBack(one, now)
+func (d *dispatcher) giveBack(l *lane, now time.Time) []uint64 {
+	ids := l.giveBack(now)
 	for len(d.fenced) > 0 && (len(d.fenced) >= d.cfg.MaxEvents || now.After(d.fenced[0].until)) {
 		oldest := d.fenced[0]
 		d.fenced = d.fenced[1:]

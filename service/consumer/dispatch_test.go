@@ -69,6 +69,22 @@ func TestEventsOfRoomsInOrder(t *testing.T) {
 	})
 }
 
+// Clients of old versions have the same id in several namespaces: these are different sockets.
+func TestSocketsOfTwoNamespaces(t *testing.T) {
+	h := newScript()
+	inWorld(t, Config{}, h, func(w *world) {
+		s := w.member()
+		other := event("a", "other", 2)
+		other.Event.Namespace = "/chat"
+		s.give(event("a", "a1", 1), other, event("a", "a2", 1))
+		h.wantRunning(t, "a1", "other#2")
+		for _, name := range []string{"other", "a1", "a2"} {
+			h.end(name, nil)
+		}
+		s.want("ack 2", "ack 1", "ack 3")
+	})
+}
+
 func TestConcurrencyIsBounded(t *testing.T) {
 	h := newScript()
 	inWorld(t, Config{Concurrency: 3}, h, func(w *world) {
@@ -241,7 +257,27 @@ func TestWhatWaitsBehindAFailureIsDropped(t *testing.T) {
 	})
 }
 
-// The server may have given up an event and go on with the next, whose attempt may be anything.
+// The server may give up an event that failed too often, and go on with those behind it, which it has not taken back.
+func TestGoesOnBehindAnEventThatIsGivenUp(t *testing.T) {
+	h := newScript()
+	inWorld(t, Config{RetryPause: exactly}, h, func(w *world) {
+		s := w.member()
+		s.give(event("a", "a1", 5), event("a", "a2", 1), event("a", "a3", 1))
+		h.running()
+		h.end("a1", errors.New("no"))
+		s.want("nack 1 4ns", "release 2", "release 3")
+		s.give(event("a", "a4", 1)) // was on its way
+		s.want("release 4")
+		s.give(event("a", "a2", 2), event("a", "a3", 2), event("a", "a4", 2))
+		for _, name := range []string{"a2", "a3", "a4"} {
+			h.wantRunning(t, name+"#2")
+			h.end(name, nil)
+		}
+		s.want("ack 5", "ack 6", "ack 7")
+	})
+}
+
+// With nothing behind such an event, what comes next may have any attempt, and is given back a few times.
 func TestFencesDoNotLast(t *testing.T) {
 	h := newScript()
 	inWorld(t, Config{RetryPause: exactly}, h, func(w *world) {
@@ -278,7 +314,7 @@ func TestRedeliveryWaitsForTheFirstHandler(t *testing.T) {
 		h.end("a1", nil)
 		h.wantRunning(t, "a2#2")
 		h.end("a2", nil)
-		s.want("ack 1", "ack 3", "ack 4")
+		s.want("release 2", "ack 1", "ack 3", "ack 4")
 	})
 }
 

@@ -134,10 +134,7 @@ type delivery struct {
 	ctx  eventContext // made when its handler begins
 }
 
-// key names what must be handled one after the other: a socket, or for events of rooms their namespace. Ids of sockets have no slash.
-func (d *delivery) key() string {
-	if id := d.GetSocketId(); id != "" {
-		return id
-	}
-	return d.GetNamespace()
-}
+// key names what is handled one after the other: a socket, or the events of a namespace's rooms that belong to none.
+type key struct{ namespace, socket string }
+
+func (d *delivery) key() key { return key{d.GetNamespace(), d.GetSocketId()} }

@@ -59,13 +59,23 @@ type fakeStream struct {
 	gate    chan chan struct{} // has a value: the client's next message waits until that is closed
 	once    sync.Once
 	ended   chan struct{}
+	closed  bool // by the client
+	deaf    bool // to that
 	quiet   bool // for benchmarks: what the client says is dropped, and what it hears is not copied
 }
 
 func (s *fakeStream) Header() (metadata.MD, error) { return nil, nil }
 func (s *fakeStream) Trailer() metadata.MD         { return nil }
-func (s *fakeStream) CloseSend() error             { return nil }
 func (s *fakeStream) Context() context.Context     { return s.ctx }
+
+// CloseSend ends the stream as a server does when all of it is given back.
+func (s *fakeStream) CloseSend() error {
+	s.closed = true
+	if !s.deaf {
+		s.answers <- io.EOF
+	}
+	return nil
+}
 
 func (s *fakeStream) SendMsg(m any) error {
 	select {

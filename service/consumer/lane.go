@@ -12,7 +12,7 @@ const fenceLasts = 2 * time.Second
 // them again in their order. A socket's later events were never delivered more often than its earlier ones. So attempts fall or stay along a
 // lane, and one that rises is where the server began again.
 type lane struct {
-	key     string
+	key     key
 	first   *delivery // of those that wait, in order, of the current stream only; nil if none does
 	latest  *delivery
 	running bool
@@ -23,8 +23,8 @@ type lane struct {
 	pass uint64
 	// last is the attempt of the latest delivery in this pass; 0 if there was none.
 	last uint32
-	// fence is the attempt of the delivery that was given back last; 0 if there is none. Until one comes that has more, what comes was sent
-	// before the server heard of that.
+	// fence is the attempt of the latest delivery of a pass that was given back; 0 if there is none. Until one comes that has more, what
+	// comes was sent before the server heard of that.
 	fence      uint32
 	fenceUntil time.Time
 }
@@ -34,15 +34,15 @@ func (l *lane) idle(now time.Time) bool {
 	return !l.running && l.first == nil && (l.fence == 0 || now.After(l.fenceUntil))
 }
 
-// admit takes in a delivery, or says that it is stale. A delivery where the server began again drops what waits.
-func (l *lane) admit(d *delivery, now time.Time) (ok bool) {
+// admit takes in a delivery. It returns the ids of what will not be handled: of d if it is stale, of what waits if the server began again with d.
+func (l *lane) admit(d *delivery, now time.Time) (refused []uint64) {
 	if l.fence != 0 && d.Attempt <= l.fence && !now.After(l.fenceUntil) {
-		return false
+		return []uint64{d.id}
 	}
 	l.fence = 0
 	if l.last != 0 && d.Attempt > l.last {
 		l.pass++
-		l.clear()
+		refused = l.clear()
 	}
 	l.last = d.Attempt
 	d.pass = l.pass
@@ -52,12 +52,12 @@ func (l *lane) admit(d *delivery, now time.Time) (ok bool) {
 		l.latest.next = d
 	}
 	l.latest = d
-	return true
+	return refused
 }
 
-// giveBack ends the pass as the server is about to, or has, when it hears of d. It returns the ids of what waited.
-func (l *lane) giveBack(d *delivery, now time.Time) (ids []uint64) {
-	l.fence, l.fenceUntil = max(d.Attempt, l.last), now.Add(fenceLasts)
+// giveBack ends the pass, as the server has or will. It returns the ids of what waited.
+func (l *lane) giveBack(now time.Time) (ids []uint64) {
+	l.fence, l.fenceUntil = l.last, now.Add(fenceLasts)
 	l.pass++
 	l.last = 0
 	return l.clear()

@@ -29,38 +29,76 @@ type stream struct {
 var errProtocol = errors.New("consumer: the stream did not begin with opened")
 
 // serve is one membership: it opens a stream and reads it until it ends. quit has it leave. stood says that the server answered
-// with opened. The error is nil if the server has ended the stream as the member had left.
+// with opened, and Opened with no error. The error is io.EOF if the server has ended the stream as the member had left.
 func (c *Consumer) serve(base, quit context.Context, d *dispatcher) (stood bool, err error) {
 	ctx, lost := context.WithCancelCause(base)
 	defer lost(ErrStreamLost)
 	hurry := context.AfterFunc(quit, func() { lost(ErrStreamLost) }) // nothing has begun that could be left in order
-	rpc, err := c.events.Consume(ctx, grpc.MaxCallRecvMsgSize(math.MaxInt32))
+	rpc, opened, err := c.open(ctx)
+	hurry()
 	if err != nil {
 		return false, err
 	}
-	if err := rpc.Send(&realtimev1.ConsumeRequest{Message: &realtimev1.ConsumeRequest_Open{Open: c.cfg.open()}}); err != nil {
-		_, err = rpc.Recv() // which says why Send failed
+	if err := c.opened(ctx, quit, opened); err != nil {
+		giveUp(rpc, lost)
 		return false, err
-	}
-	first, err := rpc.Recv()
-	if err != nil {
-		return false, err
-	}
-	opened := first.GetOpened()
-	if opened == nil {
-		return false, errProtocol
-	}
-	c.cfg.Logger.Info("member of the consumer group", "created", opened.GetCreated(), "members", opened.GetMembers(), "backlog", opened.GetBacklog())
-	if c.cfg.Opened != nil {
-		if err := c.cfg.Opened(ctx, opened); err != nil {
-			return false, errors.New("consumer: Opened: " + err.Error()) // not wrapped: the status of another call is no reason to end
-		}
-	}
-	if !hurry() {
-		return true, context.Canceled
 	}
 	s := &stream{cfg: c.cfg, dispatch: d, rpc: rpc, ctx: ctx, out: newOutbox()}
 	return true, s.run(quit, lost)
+}
+
+type consumeClient = grpc.BidiStreamingClient[realtimev1.ConsumeRequest, realtimev1.ConsumeResponse]
+
+// open begins a stream and waits until the server says that it stands.
+func (c *Consumer) open(ctx context.Context) (consumeClient, *realtimev1.ConsumeOpened, error) {
+	rpc, err := c.events.Consume(ctx, grpc.MaxCallRecvMsgSize(math.MaxInt32))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := rpc.Send(&realtimev1.ConsumeRequest{Message: &realtimev1.ConsumeRequest_Open{Open: c.cfg.open()}}); err != nil {
+		_, err = rpc.Recv() // which says why Send failed
+		return nil, nil, err
+	}
+	first, err := rpc.Recv()
+	if err != nil {
+		return nil, nil, err
+	}
+	if first.GetOpened() == nil {
+		return nil, nil, errProtocol
+	}
+	return rpc, first.GetOpened(), nil
+}
+
+// opened tells Config.Opened, whose context ends with the stream, or if it is told to leave meanwhile.
+func (c *Consumer) opened(ctx, quit context.Context, opened *realtimev1.ConsumeOpened) error {
+	c.cfg.Logger.Info("member of the consumer group", "created", opened.GetCreated(), "members", opened.GetMembers(), "backlog", opened.GetBacklog())
+	if c.cfg.Opened == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(quit, func() { cancel(ErrStreamLost) })()
+	if err := c.cfg.Opened(ctx, opened); err != nil {
+		cancel(ErrStreamLost)
+		return errors.New("consumer: Opened: " + err.Error()) // not wrapped: the status of another call is no reason to end
+	}
+	return quit.Err()
+}
+
+// closeGrace is how long the server may take to end a stream that is half-closed.
+const closeGrace = time.Second
+
+// giveUp ends a stream of which nothing was handled so that no event counts as failed, as events do whose member is lost.
+func giveUp(rpc consumeClient, lost context.CancelCauseFunc) {
+	defer lost(ErrStreamLost)
+	defer time.AfterFunc(closeGrace, func() { lost(ErrStreamLost) }).Stop()
+	if rpc.CloseSend() != nil {
+		return
+	}
+	for {
+		if _, err := rpc.Recv(); err != nil {
+			return
+		}
+	}
 }
 
 // run reads and writes the stream until it ends.
