@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 )
@@ -109,7 +105,8 @@ func (c *Consumer) run(ctx context.Context, handler Handler) error {
 	var watching sync.WaitGroup
 	over, finished := context.WithCancel(context.Background())
 	watching.Go(func() { c.watch(quit, over, cut) })
-	err := c.keepServing(base, quit, d)
+	link := link{c.conn, c.cfg.ReconnectPause, c.cfg.Logger.With("group", c.cfg.Group)}
+	err := link.keep(quit, func() (bool, error) { return c.serve(base, quit, d) })
 	leave() // if err is why; what runs is waited for in either case
 	d.drain()
 	left := d.close(base)
@@ -140,68 +137,5 @@ func (c *Consumer) watch(quit, over context.Context, cut context.CancelCauseFunc
 	case <-patience.Done():
 		cut(ErrCutOff)
 	case <-over.Done():
-	}
-}
-
-// keepServing opens streams one after the other until quit, or an error that stays.
-func (c *Consumer) keepServing(base, quit context.Context, d *dispatcher) error {
-	for failures := 1; quit.Err() == nil; failures++ {
-		stood, err := c.serve(base, quit, d)
-		switch {
-		case quit.Err() != nil:
-			if err != nil && !errors.Is(err, io.EOF) {
-				c.cfg.Logger.Warn("the stream broke before it was drained", "error", err)
-			}
-			return nil
-		case permanent(err):
-			return err
-		case stood:
-			failures = 1
-		}
-		pause := c.pause(err, failures)
-		c.cfg.Logger.Warn("not a member of the consumer group, trying again", "error", err, "in", pause.Round(time.Millisecond))
-		if !sleep(quit, pause) {
-			return nil
-		}
-		if conn, ok := c.conn.(interface{ ResetConnectBackoff() }); ok {
-			conn.ResetConnectBackoff() // this pause counts, not the connection's own, which may be minutes
-		}
-	}
-	return nil
-}
-
-// permanent says that trying again is of no use.
-func permanent(err error) bool {
-	switch status.Code(err) {
-	case codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
-		return true
-	}
-	return false
-}
-
-// pause is how long to wait after an error.
-func (c *Consumer) pause(err error, failures int) time.Duration {
-	return max(c.cfg.ReconnectPause.pause(failures), retryDelay(err))
-}
-
-// retryDelay is how long the server wants to be left alone; 0 if it does not say.
-func retryDelay(err error) time.Duration {
-	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration()
-		}
-	}
-	return 0
-}
-
-// sleep waits; false if ctx ended first.
-func sleep(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
