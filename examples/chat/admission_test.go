@@ -55,7 +55,8 @@ func TestAdmit(t *testing.T) {
 			ps := newPresence()
 			ps.add(person{id: "s0", nickname: "Ada", key: "ada's"})
 			s := &session{backend: &backend{presence: ps, logger: slog.New(slog.DiscardHandler)}}
-			if diff := cmp.Diff(tt.want, s.admit(question(1, tt.auth), sometime), protocmp.Transform()); diff != "" {
+			got := s.admit(t.Context(), question(1, tt.auth)).Answer(1)
+			if diff := cmp.Diff(tt.want, got, protocmp.Transform()); diff != "" {
 				t.Error(diff)
 			}
 		})

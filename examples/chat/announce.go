@@ -30,12 +30,12 @@ type personEntry struct {
 }
 
 // announce tells everyone who is here, after every change, until ctx is done.
-func (s *session) announce(ctx context.Context) error {
+func (s *session) announce(ctx context.Context) {
 	for {
 		select {
 		case <-s.presence.changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		}
 		if err := s.send(ctx, everyone(), eventPresence, presenceOf(s.presence.everyone())); err != nil {
 			s.logger.Warn("presence not announced", "error", err)
@@ -44,7 +44,7 @@ func (s *session) announce(ctx context.Context) error {
 		select {
 		case <-time.After(announceEvery):
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		}
 	}
 }

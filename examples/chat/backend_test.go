@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,47 +10,18 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 )
 
-// deaf is an EventService that cannot be watched; it notes when that was tried.
-type deaf struct {
-	realtimev1.EventServiceClient
-	tries chan time.Time
-}
-
-func (d *deaf) Watch(context.Context, *realtimev1.WatchRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[realtimev1.WatchResponse], error) {
-	d.tries <- time.Now()
-	return nil, errUnavailable
-}
-
-func TestRunPausesLongerEachTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		d := &deaf{tries: make(chan time.Time, 100)}
-		b := &backend{events: d, presence: newPresence(), logger: slog.New(slog.NewTextHandler(&log, nil))}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			b.run(ctx)
-		}()
-		last := <-d.tries
-		for pause := minPause; pause < 4*maxPause; pause *= 2 {
-			bound := min(pause, maxPause)
-			try := <-d.tries
-			if waited := try.Sub(last); waited < bound/2 || waited > bound*3/2 {
-				t.Errorf("waited %v, want about %v", waited, bound)
-			}
-			last = try
-		}
-		cancel()
-		<-done
-		if !strings.Contains(log.String(), "not attached to realtime-svc, trying again") || !strings.Contains(log.String(), "not now") {
-			t.Errorf("the log does not say what is wrong: %s", log.String())
-		}
-	})
+// An error that trying again does not help against ends the backend.
+func TestRunEndsWhenItIsNotWanted(t *testing.T) {
+	f := newFakeService()
+	b := newBackend(f.serve(t), slog.New(slog.DiscardHandler))
+	ended := make(chan error, 1)
+	go func() { ended <- b.run(t.Context()) }()
+	next(t, f.members).end <- status.Error(codes.PermissionDenied, "not you")
+	if err := next(t, ended); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("run returns %v", err)
+	}
 }
 
 func TestCallsAreBounded(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
+	"github.com/realtime-svc/realtime-svc/service/consumer"
 )
 
 const maxText = 2000 // characters
@@ -28,7 +29,7 @@ type answer struct {
 
 var empty = answer{value: struct{}{}}
 
-// handlers by event. An error that is a refusal is answered; any other is logged and left without an answer, so that the page tries again.
+// handlers by event. An error that is a refusal is answered; with any other the event comes again.
 var handlers = map[string]func(*session, context.Context, request) (answer, error){
 	eventJoin:    (*session).onJoin,
 	eventLeave:   (*session).onLeave,
@@ -38,15 +39,16 @@ var handlers = map[string]func(*session, context.Context, request) (answer, erro
 }
 
 // handle does what one event asks for.
-func (s *session) handle(ctx context.Context, event *realtimev1.Event) {
+func (s *session) handle(ctx context.Context, event *consumer.Event) error {
 	switch kind := event.GetKind().(type) {
 	case *realtimev1.Event_Connected:
 		s.onConnected(ctx, kind.Connected)
 	case *realtimev1.Event_Received:
-		s.onReceived(ctx, event, kind.Received)
+		return s.onReceived(ctx, event, kind.Received)
 	case *realtimev1.Event_Disconnected:
 		s.presence.remove(event.GetSocketId())
 	}
+	return nil
 }
 
 // onConnected welcomes somebody with the history of the rooms that admission has put them into.
@@ -58,6 +60,9 @@ func (s *session) onConnected(ctx context.Context, connected *realtimev1.Connect
 	}
 	if replaced := s.presence.add(p); replaced != "" {
 		s.dismiss(ctx, replaced)
+		if replaced == p.id {
+			return
+		}
 	}
 	s.sendHistory(ctx, p.id, p.rooms...)
 }
@@ -73,11 +78,11 @@ func (s *session) dismiss(ctx context.Context, socketID string) {
 	}
 }
 
-func (s *session) onReceived(ctx context.Context, event *realtimev1.Event, received *realtimev1.Received) {
+func (s *session) onReceived(ctx context.Context, event *consumer.Event, received *realtimev1.Received) error {
 	handler := handlers[received.GetName()]
 	from, here := s.presence.person(event.GetSocketId())
 	if handler == nil || !here {
-		return
+		return nil
 	}
 	reply, err := handler(s, ctx, request{
 		from:        from,
@@ -88,20 +93,11 @@ func (s *session) onReceived(ctx context.Context, event *realtimev1.Event, recei
 	if err != nil {
 		told, ok := answerTo(err)
 		if !ok {
-			s.logger.Warn("event not handled", "error", err)
-			return
+			return err
 		}
 		reply = answer{value: told}
 	}
-	if received.GetAckToken() == "" {
-		return
-	}
-	_, err = s.events.Reply(ctx, &realtimev1.ReplyRequest{
-		AckToken: received.GetAckToken(), Arguments: arguments(reply.value), Attachments: reply.attachments,
-	})
-	if err != nil {
-		s.logger.Warn("event not answered", "error", err)
-	}
+	return event.ReplyJSON(arguments(reply.value), reply.attachments...)
 }
 
 func (s *session) onJoin(ctx context.Context, r request) (answer, error) {

@@ -173,17 +173,30 @@ func TestWhatNobodyHandlesIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestFailedCallsAreNotAnswered(t *testing.T) {
+func TestFailedCallsAreTriedAgain(t *testing.T) {
 	h := newHouse(t)
 	h.enter("s1", "Ada", "lobby")
+	join := received("s1", eventJoin, `["tea"]`, "token")
 	h.failing <- errUnavailable
-	h.tell(received("s1", eventJoin, `["tea"]`, "token"))
-	// No answer: the page asks again.
-	h.tell(received("s1", eventLeave, `["lobby"]`, "token"))
-	call[*realtimev1.LeaveRoomsRequest](h)
-	if got := h.reply(); len(got) != 0 {
-		t.Errorf("answer %v", got)
+	if h.settled(h.deliver(1, join)) {
+		t.Error("a call that failed is taken for handled")
 	}
+	if !h.settled(h.deliver(2, join)) {
+		t.Error("it is not tried again")
+	}
+	call[*realtimev1.JoinRoomsRequest](h)
+	call[*realtimev1.EmitRequest](h)
+	if diff := cmp.Diff(map[string]any{"room": "tea"}, h.reply()); diff != "" {
+		t.Errorf("answer:\n%s", diff)
+	}
+	// Not for ever: what else the page wants must go on.
+	h.failing <- errUnavailable
+	if !h.settled(h.deliver(maxAttempts, received("s1", eventLeave, `["tea"]`, "token"))) {
+		t.Error("tried for ever")
+	}
+	h.tell(received("s1", eventLeave, `["tea"]`, "token"))
+	call[*realtimev1.LeaveRoomsRequest](h)
+	h.reply()
 }
 
 func TestCheckText(t *testing.T) {

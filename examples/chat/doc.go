@@ -25,11 +25,14 @@
 //     same moment one is refused.
 //   - C2 A message is taken once: its sender chose its id, and sends it again until it is answered.
 //   - C3 Times of messages rise strictly, so that pages agree on their order however they come in.
-//   - C4 After an attachment to the service begins, and after lost events, presence is what ListSockets says.
+//   - C4 Presence is what ListSockets says as an attachment to the service begins, and from then on every event is counted in: none is missed.
+//     Events from before come, too, and change nothing that is younger.
+//   - C5 An event is handled until that has succeeded, at most maxAttempts times, and those of one socket in their order.
 //
 // # Goroutines and locks
 //
-// Of one attachment to the service: one goroutine reads events and handles them one by one, one answers admission questions, one announces
-// presence, and one for each message waits for those who see it. They share presence and history, each with a lock of its own that
-// is held for no call and never together with the other. All else belongs to the goroutine that reads events.
+// Package consumer handles the events of different sockets in parallel, and answers admission questions in parallel. Of one attachment to the
+// service, one goroutine more announces presence, and one for each message waits for those who see it. They share presence,
+// history and pictures, each with a lock of its own that is held for no call. postings.mu is held before those of history and pictures;
+// otherwise no two are held together.
 package main

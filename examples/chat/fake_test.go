@@ -24,13 +24,11 @@ type fakeService struct {
 	calls     chan any                       // requests of unary calls in their order, announcements of presence apart
 	presence  chan presenceEvent             // announcements of presence
 	asked     chan *ask                      // EmitWithAck calls
-	watchers  chan *watcher                  // Watch calls, opened
+	members   chan *member                   // Consume calls, opened
 	questions chan *realtimev1.AdmitQuestion // to the attached backend
 	answers   chan *realtimev1.AdmitRequest  // what it says, attach first
 	rejected  chan *realtimev1.AdmitRejected // to the attached backend
 	failing   chan error                     // each value fails one unary call
-
-	first *realtimev1.WatchResponse // what Watch begins with; fixed before the backend runs
 
 	mu      sync.Mutex // guards the following
 	sockets []*realtimev1.Socket
@@ -43,11 +41,19 @@ type ask struct {
 	answers chan *realtimev1.EmitWithAckResponse
 }
 
-// watcher is one Watch call; the stream ends with what is sent to end.
-type watcher struct {
-	request   *realtimev1.WatchRequest
-	responses chan *realtimev1.WatchResponse
+// member is one Consume call; the stream ends with what is sent to end, or when the member leaves.
+type member struct {
+	open      *realtimev1.ConsumeOpen
+	responses chan *realtimev1.ConsumeResponse
+	settled   chan settled
 	end       chan error
+	lastID    uint64 // of the test
+}
+
+// settled is what became of one delivery.
+type settled struct {
+	id    uint64
+	acked bool
 }
 
 func newFakeService() *fakeService {
@@ -55,12 +61,11 @@ func newFakeService() *fakeService {
 		calls:     make(chan any, 1000),
 		presence:  make(chan presenceEvent, 1000),
 		asked:     make(chan *ask, 1000),
-		watchers:  make(chan *watcher, 10),
+		members:   make(chan *member, 10),
 		questions: make(chan *realtimev1.AdmitQuestion, 10),
 		answers:   make(chan *realtimev1.AdmitRequest, 10),
 		rejected:  make(chan *realtimev1.AdmitRejected, 10),
 		failing:   make(chan error, 10),
-		first:     &realtimev1.WatchResponse{Message: &realtimev1.WatchResponse_Opened{Opened: &realtimev1.WatchOpened{}}},
 	}
 }
 
@@ -104,20 +109,52 @@ func (f *fakeService) EmitWithAck(r *realtimev1.EmitWithAckRequest, stream grpc.
 	}
 }
 
-func (f *fakeService) Watch(r *realtimev1.WatchRequest, stream grpc.ServerStreamingServer[realtimev1.WatchResponse]) error {
-	w := &watcher{request: r, responses: make(chan *realtimev1.WatchResponse, 100), end: make(chan error, 1)}
-	w.responses <- f.first
-	f.watchers <- w
+func (f *fakeService) Consume(stream grpc.BidiStreamingServer[realtimev1.ConsumeRequest, realtimev1.ConsumeResponse]) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	m := &member{
+		open: first.GetOpen(), responses: make(chan *realtimev1.ConsumeResponse, 100),
+		settled: make(chan settled, 100), end: make(chan error, 1),
+	}
+	m.responses <- &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Opened{Opened: &realtimev1.ConsumeOpened{}}}
+	f.members <- m
+	go f.hear(stream, m)
 	for {
 		select {
-		case response := <-w.responses:
+		case response := <-m.responses:
 			if err := stream.Send(response); err != nil {
 				return err
 			}
-		case err := <-w.end:
+		case err := <-m.end:
 			return err
 		case <-stream.Context().Done():
 			return stream.Context().Err()
+		}
+	}
+}
+
+// hear reads what a member says. Replies are recorded as calls of their own.
+func (f *fakeService) hear(stream grpc.BidiStreamingServer[realtimev1.ConsumeRequest, realtimev1.ConsumeResponse], m *member) {
+	for {
+		request, err := stream.Recv()
+		if err != nil || request.GetLeave() != nil {
+			select {
+			case m.end <- nil:
+			default: // the test has ended it
+			}
+			return
+		}
+		settle := request.GetSettle()
+		for _, r := range settle.GetReplies() {
+			f.calls <- &realtimev1.ReplyRequest{AckToken: r.GetAckToken(), Arguments: r.GetArguments(), Attachments: r.GetAttachments()}
+		}
+		for _, id := range settle.GetAcks() {
+			m.settled <- settled{id, true}
+		}
+		for _, nack := range settle.GetNacks() {
+			m.settled <- settled{nack.GetDeliveryId(), false}
 		}
 	}
 }
@@ -148,10 +185,6 @@ func (f *fakeService) Admit(stream grpc.BidiStreamingServer[realtimev1.AdmitRequ
 	}
 }
 
-func (f *fakeService) Reply(_ context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
-	return &realtimev1.ReplyResponse{}, f.record(r)
-}
-
 func (f *fakeService) JoinRooms(_ context.Context, r *realtimev1.JoinRoomsRequest) (*realtimev1.JoinRoomsResponse, error) {
 	return &realtimev1.JoinRoomsResponse{Matched: 1}, f.record(r)
 }
@@ -169,6 +202,11 @@ func (f *fakeService) ListSockets(_ *realtimev1.ListSocketsRequest, stream grpc.
 	f.mu.Lock()
 	sockets := slices.Clone(f.sockets)
 	f.mu.Unlock()
+	select {
+	case err := <-f.failing:
+		return err
+	default:
+	}
 	for _, socket := range sockets {
 		if err := stream.Send(&realtimev1.ListSocketsResponse{Sockets: []*realtimev1.Socket{socket}}); err != nil {
 			return err

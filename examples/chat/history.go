@@ -66,6 +66,18 @@ func (h *history) find(room, nickname, id string) (message, bool) {
 	return message{}, false
 }
 
+// forget takes back a message that was not passed on.
+func (h *history) forget(m message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kept := slices.DeleteFunc(slices.Clone(h.rooms[m.Room]), func(other message) bool {
+		return other.ID == m.ID && other.From.Nickname == m.From.Nickname
+	})
+	if h.rooms[m.Room] = kept; len(kept) == 0 {
+		delete(h.rooms, m.Room)
+	}
+}
+
 // seen notes who has seen a message, if it is still kept.
 func (h *history) seen(room, nickname, id, by string) {
 	h.mu.Lock()

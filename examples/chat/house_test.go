@@ -23,29 +23,40 @@ type house struct {
 	*fakeService
 	*testing.T
 	backend *backend
-	watcher *watcher
+	member  *member
 }
 
 func newHouse(t *testing.T, sockets ...*realtimev1.Socket) *house {
 	t.Helper()
 	h := &house{fakeService: newFakeService(), T: t}
 	h.setSockets(sockets...)
+	h.open()
+	return h
+}
+
+// open starts the backend and waits until it is attached.
+func (h *house) open() {
+	t := h.T
+	t.Helper()
 	h.backend = newBackend(h.serve(t), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		h.backend.run(ctx)
+		if err := h.backend.run(ctx); err != nil {
+			t.Errorf("run returns %v", err)
+		}
 	}()
 	t.Cleanup(func() {
 		cancel()
 		<-stopped
 	})
-	h.watcher = next(t, h.watchers)
 	if attach := next(t, h.answers).GetAttach(); !slices.Equal(attach.GetNamespaces(), []string{"/"}) {
 		t.Fatalf("attached for %v, want /", attach)
 	}
-	return h
+	for h.member = next(t, h.members); len(h.members) > 0; { // the first may have been given up
+		h.member = next(t, h.members)
+	}
 }
 
 // next returns the next value of a channel.
@@ -81,9 +92,34 @@ func (h *house) announced(done func(presenceEvent) bool) presenceEvent {
 	}
 }
 
-// tell passes events to the backend in one batch.
+// tell passes events to the backend one after the other, and waits until it has handled each.
 func (h *house) tell(events ...*realtimev1.Event) {
-	h.watcher.responses <- &realtimev1.WatchResponse{Message: &realtimev1.WatchResponse_Batch{Batch: &realtimev1.WatchBatch{Events: events}}}
+	h.Helper()
+	for _, event := range events {
+		if id := h.deliver(1, event); !h.settled(id) {
+			h.Errorf("not handled: %v", event)
+		}
+	}
+}
+
+// deliver passes an event to the backend and returns the id of the delivery.
+func (h *house) deliver(attempt uint32, event *realtimev1.Event) uint64 {
+	h.member.lastID++
+	delivery := &realtimev1.ConsumeDelivery{Id: h.member.lastID, Attempt: attempt, Event: event}
+	h.member.responses <- &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Batch{
+		Batch: &realtimev1.ConsumeBatch{Deliveries: []*realtimev1.ConsumeDelivery{delivery}},
+	}}
+	return delivery.GetId()
+}
+
+// settled waits until the delivery, which is the next, is settled, and says whether it was acknowledged.
+func (h *house) settled(id uint64) bool {
+	h.Helper()
+	s := next(h.T, h.member.settled)
+	if s.id != id {
+		h.Fatalf("delivery %d is settled, want %d", s.id, id)
+	}
+	return s.acked
 }
 
 // enter lets somebody connect and takes the history that is sent for each room.

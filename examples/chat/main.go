@@ -51,7 +51,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	defer func() { _ = conn.Close() }()
 
 	logger.Info("chat backend started, waiting for realtime-svc", "grpc", *address)
-	newBackend(conn, logger).run(ctx)
+	if err := newBackend(conn, logger).run(ctx); err != nil {
+		logger.Error("chat backend failed", "error", err)
+		return 1
+	}
 	logger.Info("chat backend stopped")
 	return 0
 }

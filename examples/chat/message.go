@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -40,22 +41,33 @@ func (s *session) onMessage(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	// A private message that comes twice is recognised by the page that receives it: nothing of it is kept here.
-	if before, ok := s.history.find(p.Room, r.from.nickname, p.ID); ok {
-		return answer{value: sent{At: before.At, Of: before.Of}}, nil
-	}
-	m, attachments, err := s.compose(r, p)
+	m, attachments, fresh, err := s.compose(r, p)
 	if err != nil {
 		return answer{}, err
 	}
-	if err := s.deliver(ctx, target, m, attachments); err != nil {
-		return answer{}, err
+	if fresh {
+		if err := s.deliver(ctx, target, m, attachments); err != nil {
+			s.history.forget(m) // it comes again
+			return answer{}, err
+		}
 	}
 	return answer{value: sent{At: m.At, Of: m.Of}}, nil
 }
 
-// compose makes a message of a posting, and keeps it if it goes to a room.
-func (s *session) compose(r request, p posting) (m message, attachments [][]byte, err error) {
+// postings takes one posting at a time.
+type postings struct {
+	mu       sync.Mutex // guards the following, and that a message is looked for before it is kept (C2); before history.mu and pictures.mu
+	lastTime int64      // of the latest message, in milliseconds since 1970 (C3)
+}
+
+// compose makes a message of a posting, and keeps it if it goes to a room. It is not fresh if it was taken before; a private message that
+// comes twice is recognised by the page that receives it, as nothing of it is kept here.
+func (s *session) compose(r request, p posting) (m message, attachments [][]byte, fresh bool, err error) {
+	s.postings.mu.Lock()
+	defer s.postings.mu.Unlock()
+	if before, ok := s.history.find(p.Room, r.from.nickname, p.ID); ok {
+		return before, nil, false, nil
+	}
 	m = message{ID: p.ID, Room: p.Room, From: senderOf(r.from), Of: 1}
 	if p.Room != "" {
 		m.Of = s.presence.inRoom(p.Room) - 1
@@ -63,7 +75,7 @@ func (s *session) compose(r request, p posting) (m message, attachments [][]byte
 	if p.Picture != nil {
 		shown, data, err := checkPicture(p.Picture, r.attachments)
 		if err != nil {
-			return message{}, nil, err
+			return message{}, nil, false, err
 		}
 		if p.Room != "" {
 			shown.ID = s.pictures.add(data)
@@ -71,20 +83,40 @@ func (s *session) compose(r request, p posting) (m message, attachments [][]byte
 		shown.Data = firstAttachment
 		m.Picture, attachments = &shown, [][]byte{data.data}
 	} else if m.Text, err = checkText(p.Text); err != nil {
-		return message{}, nil, err
+		return message{}, nil, false, err
 	}
-	m.At = max(r.at, s.lastTime+1)
-	s.lastTime = m.At
+	m.At = max(r.at, s.postings.lastTime+1)
+	s.postings.lastTime = m.At
 	if m.Room != "" {
 		s.history.add(m)
 	}
-	return m, attachments, nil
+	return m, attachments, true, nil
 }
 
-// deliver emits a message and leaves a goroutine behind that tells the sender who has seen it. Two messages may overtake each other on
-// the way, which their times put right (C3).
+// asking is the messages whose seeing is still waited for. The zero value is empty.
+type asking struct {
+	mu     sync.Mutex           // guards the following
+	cancel []context.CancelFunc // one for each, the oldest first, at most maxAsking
+}
+
+// add notes one more, and gives up the oldest if there are too many.
+func (a *asking) add(cancel context.CancelFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cancel = append(a.cancel, cancel)
+	if len(a.cancel) > maxAsking {
+		a.cancel[0]()
+		a.cancel = a.cancel[1:]
+	}
+}
+
+// deliver emits a message and leaves a goroutine behind that tells the sender who has seen it, which takes longer than the event is handled. Two
+// messages may overtake each other on the way, which their times put right (C3).
 func (s *session) deliver(ctx context.Context, target *realtimev1.Target, m message, attachments [][]byte) error {
-	ctx, cancel := context.WithCancel(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
 	stream, err := s.emit.EmitWithAck(ctx, &realtimev1.EmitWithAckRequest{
 		Target: target, Event: eventMessage, Arguments: arguments(m), Attachments: attachments, Timeout: durationpb.New(seenWithin),
 	})
@@ -92,17 +124,12 @@ func (s *session) deliver(ctx context.Context, target *realtimev1.Target, m mess
 		cancel()
 		return err
 	}
-	s.asking = append(s.asking, cancel)
-	if len(s.asking) > maxAsking {
-		s.asking[0]()
-		s.asking = s.asking[1:]
-	}
-	s.group.Go(func() error {
+	s.asking.add(cancel)
+	s.tasks.Go(func() {
 		defer cancel()
 		if err := s.reportSeen(ctx, stream, m); err != nil && status.Code(err) != codes.Canceled {
 			s.logger.Warn("message not followed to its end", "error", err)
 		}
-		return nil
 	})
 	return nil
 }

@@ -167,16 +167,59 @@ func TestAsksForABoundedNumberOfMessages(t *testing.T) {
 	}
 }
 
-func TestMessageIsNotAnsweredWhenItCannotBeEmitted(t *testing.T) {
+func TestMessageIsNotKeptWhenItCannotBeEmitted(t *testing.T) {
 	h := newHouse(t)
 	h.enter("s1", "Ada", "lobby")
-	s := &session{backend: h.backend}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.deliver(ctx, everyone(), message{ID: "1"}, nil); err == nil {
+	s := &session{backend: h.backend, ctx: ctx}
+	r := request{from: person{id: "s1", nickname: "Ada", rooms: []string{"lobby"}}, arguments: `[{"id":"1","room":"lobby","text":"x"}]`}
+	if _, err := s.onMessage(t.Context(), r); err == nil {
 		t.Error("delivered without a connection")
 	}
-	if len(s.asking) != 0 {
+	if len(s.asking.cancel) != 0 {
 		t.Error("waits for who sees what was not emitted")
+	}
+	if kept := h.backend.history.of("lobby"); len(kept) != 0 {
+		t.Errorf("keeps %v", kept)
+	}
+	h.asks("s1", eventMessage, r.arguments) // comes again
+	if m := decode[message](t, next(t, h.asked).GetArguments()); m.ID != "1" {
+		t.Errorf("emitted %+v", m)
+	}
+}
+
+// C2 and C3 hold for people who write at the same time.
+func TestManyWriteAtOnce(t *testing.T) {
+	h := newHouse(t)
+	const people, each = 20, 10
+	for i := range people {
+		h.enter(fmt.Sprint("s", i), fmt.Sprint("Person ", i), "lobby")
+	}
+	ids := map[uint64]bool{}
+	for n := range each {
+		for i := range people {
+			post := fmt.Sprintf(`[{"id":"%d","room":"lobby","text":"x"}]`, n)
+			ids[h.deliver(1, received(fmt.Sprint("s", i), eventMessage, post, "token"))] = true
+		}
+	}
+	for range people * each {
+		s := next(t, h.member.settled)
+		if !s.acked || !ids[s.id] {
+			t.Fatalf("delivery %+v", s)
+		}
+		delete(ids, s.id)
+	}
+	times := map[int64]bool{}
+	for range people * each {
+		m := decode[message](t, next(t, h.asked).GetArguments())
+		if times[m.At] {
+			t.Errorf("two messages are of %d", m.At)
+		}
+		times[m.At] = true
+	}
+	kept := h.backend.history.of("lobby")
+	if len(kept) != keepMessages || !slices.IsSortedFunc(kept, func(a, b message) int { return int(a.At - b.At) }) {
+		t.Errorf("%d messages are kept, not in the order of their times", len(kept))
 	}
 }

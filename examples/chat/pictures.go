@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -14,8 +15,9 @@ const (
 	keepPictures    = 64 << 20 // bytes of all pictures kept
 )
 
-// pictures keeps the pictures that histories mention, in memory, the latest of them. Not safe for concurrent use.
+// pictures keeps the pictures that histories mention, in memory, the latest of them. Safe for concurrent use.
 type pictures struct {
+	mu    sync.Mutex // guards the following
 	kept  map[string]picture
 	order []string // ids, the oldest first
 	bytes int
@@ -31,6 +33,8 @@ func newPictures() *pictures { return &pictures{kept: make(map[string]picture)} 
 // add keeps a picture and returns the id that asks for it.
 func (ps *pictures) add(p picture) (id string) {
 	id = rand.Text()
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	ps.kept[id] = p
 	ps.order = append(ps.order, id)
 	ps.bytes += len(p.data)
@@ -44,6 +48,8 @@ func (ps *pictures) add(p picture) (id string) {
 }
 
 func (ps *pictures) get(id string) (picture, bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	p, ok := ps.kept[id]
 	return p, ok
 }

@@ -20,6 +20,7 @@ type person struct {
 	nickname string
 	key      string   // of the tab, see auth
 	rooms    []string // as the chat calls them, sorted
+	since    time.Time
 }
 
 // personOf reads a person off a socket; ok is false if admission did not let it in.
@@ -28,6 +29,9 @@ func personOf(socket *realtimev1.Socket) (p person, ok bool) {
 		return person{}, false
 	}
 	p = person{id: socket.GetId(), nickname: socket.GetUser()}
+	if at := socket.GetConnectedAt(); at != nil {
+		p.since = at.AsTime()
+	}
 	var data socketData
 	if json.Unmarshal([]byte(socket.GetData()), &data) == nil {
 		p.key = data.Key
@@ -96,7 +100,8 @@ func (ps *presence) claim(nickname, key string, now time.Time) bool {
 
 func sameTab(a, b string) bool { return a != "" && a == b }
 
-// add notes that somebody has connected. replaced is the socket that had the nickname before, or empty: it is not here any more.
+// add notes that somebody has connected. replaced is the socket that had the nickname before, or empty: it is not here any more. Events of
+// two sockets may come in any order: p is the one that is replaced if the other is the younger.
 func (ps *presence) add(p person) (replaced string) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -104,6 +109,9 @@ func (ps *presence) add(p person) (replaced string) {
 	folded := foldNickname(p.nickname)
 	delete(ps.claims, folded)
 	if before := ps.byNickname[folded]; before != p.id {
+		if p.since.Before(ps.people[before].since) {
+			return p.id
+		}
 		replaced = before
 		delete(ps.people, before)
 	}
@@ -127,22 +135,17 @@ func (ps *presence) remove(id string) {
 	ps.touch()
 }
 
-// replace makes people all who are here, and returns those of them who were not here before.
-func (ps *presence) replace(people []person) (fresh []person) {
+// replace makes people all who are here.
+func (ps *presence) replace(people []person) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	before := ps.people
 	ps.people = make(map[string]person, len(people))
 	ps.byNickname = make(map[string]string, len(people))
 	for _, p := range people {
 		ps.people[p.id] = p
 		ps.byNickname[foldNickname(p.nickname)] = p.id
-		if _, known := before[p.id]; !known {
-			fresh = append(fresh, p)
-		}
 	}
 	ps.touch()
-	return fresh
 }
 
 // join and leave note that somebody has entered or left a room.

@@ -1,17 +1,18 @@
 package main
 
 import (
-	"log/slog"
 	"slices"
 	"testing"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 )
 
 func TestC4AttachesWithWhoIsThere(t *testing.T) {
 	h := newHouse(t, socketOf("s1", "Ada", "k", "lobby", "tea"), socketOf("s2", "Grace", "k"))
-	if got := h.watcher.request.GetNamespaces(); !slices.Equal(got, []string{"/"}) {
-		t.Errorf("watches %v", got)
+	if open := h.member.open; open.GetGroup() != "chat" || !slices.Equal(open.GetNamespaces(), []string{"/"}) {
+		t.Errorf("is a member of %v", open)
 	}
 	for _, want := range []string{"lobby", "tea"} {
 		r := call[*realtimev1.EmitRequest](h)
@@ -38,20 +39,22 @@ func TestNicknamesAreTakenAfterARestart(t *testing.T) {
 	}
 }
 
-func TestC4TakesStockAfterLostEvents(t *testing.T) {
-	h := newHouse(t, socketOf("s1", "Ada", "k", "lobby"))
-	call[*realtimev1.EmitRequest](h)
-	h.setSockets(socketOf("s1", "Ada", "k", "lobby"), socketOf("s2", "Grace", "k", "tea"))
-	h.watcher.responses <- &realtimev1.WatchResponse{Message: &realtimev1.WatchResponse_Batch{Batch: &realtimev1.WatchBatch{
-		Missed: 3,
-		Events: []*realtimev1.Event{received("s2", eventJoin, `["attic"]`, "token")},
-	}}}
-	// Only who is new gets a history, and is known by the time its event is read.
-	if r := call[*realtimev1.EmitRequest](h); r.GetEvent() != eventHistory || r.GetTarget().GetSockets()[0] != "s2" {
-		t.Errorf("after lost events: %v", r)
+// What happened while the backend was away comes after stock was taken, which knows more.
+func TestC4WhatHappenedBeforeIsNoNews(t *testing.T) {
+	at := func(s *realtimev1.Socket, seconds int64) *realtimev1.Socket {
+		s.ConnectedAt = &timestamppb.Timestamp{Seconds: seconds}
+		return s
 	}
-	call[*realtimev1.JoinRoomsRequest](h)
-	h.announced(func(e presenceEvent) bool { return len(e.People) == 2 })
+	h := newHouse(t, at(socketOf("s2", "Ada", "k"), 2))
+	h.tell(connected(at(socketOf("s1", "Ada", "k", "lobby"), 1)))
+	if r := call[*realtimev1.EmitRequest](h); r.GetEvent() != eventReplaced || r.GetTarget().GetSockets()[0] != "s1" {
+		t.Errorf("first %v, want that the old socket is told", r)
+	}
+	if r := call[*realtimev1.DisconnectSocketsRequest](h); r.GetTarget().GetSockets()[0] != "s1" {
+		t.Errorf("then %v, want that it is disconnected", r)
+	}
+	h.tell(disconnected("s1"))
+	h.announced(func(e presenceEvent) bool { return len(e.People) == 1 && e.People[0].ID == "s2" })
 }
 
 func TestComesBackWhenTheServiceDoes(t *testing.T) {
@@ -60,8 +63,8 @@ func TestComesBackWhenTheServiceDoes(t *testing.T) {
 	h.asks("s1", eventMessage, `[{"id":"1","room":"lobby","text":"before"}]`)
 
 	h.setSockets(socketOf("s9", "Ada", "k", "lobby"))
-	h.watcher.end <- errUnavailable
-	h.watcher = next(t, h.watchers)
+	h.member.end <- errUnavailable
+	h.member = next(t, h.members)
 	if next(t, h.answers).GetAttach() == nil {
 		t.Fatal("it does not attach for admission again")
 	}
@@ -90,11 +93,15 @@ func TestTurnsAwayWhoWasNotAdmitted(t *testing.T) {
 	h.announced(func(e presenceEvent) bool { return len(e.People) == 0 })
 }
 
-func TestWatchMustBeginWithOpened(t *testing.T) {
+// What happens waits until it is known who is there.
+func TestC4AttachesAgainIfStockCannotBeTaken(t *testing.T) {
 	f := newFakeService()
-	f.first = &realtimev1.WatchResponse{Message: &realtimev1.WatchResponse_Batch{Batch: &realtimev1.WatchBatch{Missed: 1}}}
-	b := newBackend(f.serve(t), slog.New(slog.DiscardHandler))
-	if attached, err := b.attach(t.Context()); attached || err == nil {
-		t.Errorf("attach = %v, %v with a stream that does not say that it stands", attached, err)
+	f.failing <- errUnavailable
+	f.setSockets(socketOf("s1", "Ada", "k"))
+	h := &house{fakeService: f, T: t}
+	h.open()
+	h.announced(func(e presenceEvent) bool { return len(e.People) == 1 })
+	if len(f.members) != 0 || h.member == nil {
+		t.Error("not the second stream")
 	}
 }

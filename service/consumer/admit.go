@@ -47,6 +47,14 @@ func Refuse(message, data string) Verdict {
 	return Verdict{&realtimev1.AdmitAnswer{Verdict: &realtimev1.AdmitAnswer_Refuse{Refuse: &realtimev1.AdmitRefuse{Message: message, Data: data}}}}
 }
 
+// Answer is what the server is told; nil if it is told nothing.
+func (v Verdict) Answer(questionID uint64) *realtimev1.AdmitAnswer {
+	if v.answer == nil {
+		return nil
+	}
+	return &realtimev1.AdmitAnswer{QuestionId: questionID, Verdict: v.answer.GetVerdict()}
+}
+
 // Admit answers the server's questions about who may connect, until ctx ends: it is AdmissionService.Admit with the connection kept up. decide
 // is called from many goroutines. Its context ends at the question's deadline, or with the stream, whose open questions go to others. One
 // that panics refuses the client.
@@ -130,11 +138,10 @@ func (a *admission) answer(ctx context.Context, question *realtimev1.AdmitQuesti
 		ctx, cancel = context.WithDeadline(ctx, question.GetDeadline().AsTime())
 		defer cancel()
 	}
-	verdict := a.verdict(ctx, question)
-	if verdict.answer == nil || ctx.Err() != nil {
+	answer := a.verdict(ctx, question).Answer(question.GetId())
+	if answer == nil || ctx.Err() != nil {
 		return
 	}
-	answer := &realtimev1.AdmitAnswer{QuestionId: question.GetId(), Verdict: verdict.answer.GetVerdict()} // a Verdict may be given many times
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	_ = a.rpc.Send(&realtimev1.AdmitRequest{Message: &realtimev1.AdmitRequest_Answer{Answer: answer}}) // the reader learns what is wrong
