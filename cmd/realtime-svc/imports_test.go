@@ -41,7 +41,6 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus/":     {"service", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
 	"github.com/goccy/":          {"cmd/"},
-	"golang.org/x/sync/":         {"examples/"},
 	"golang.org/x/sys/":          {"wsedge/netpoll"},
 }
 

@@ -34,7 +34,8 @@ type Consumer struct {
 	err      error           // of Run
 }
 
-// New makes a consumer that uses a connection, which stays the caller's. It makes no call yet.
+// New makes a consumer that uses a connection, which stays the caller's. It makes no call yet. A server that vanishes without a word is
+// noticed if the connection has grpc.WithKeepaliveParams.
 //
 // Errors: those of [Config.Validate].
 func New(conn grpc.ClientConnInterface, config Config) (*Consumer, error) {
@@ -76,7 +77,8 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 }
 
 // Drain has Run leave the group, waits until it has returned, and returns what it did. When ctx ends first, the contexts of the handlers
-// that still run end; Config.DrainTimeout is not looked at. If Run was not called, it will return at once.
+// that still run end; Config.DrainTimeout is not looked at. If Run was not called, it will return at once. A handler must not call it: it
+// would wait for itself.
 func (c *Consumer) Drain(ctx context.Context) error {
 	c.mu.Lock()
 	used := c.used
