@@ -45,9 +45,9 @@ type Config struct {
 	// DrainTimeout is how long handlers may go on after the context of Run has ended. Then their contexts end. Zero means 10 seconds.
 	DrainTimeout time.Duration
 
-	// Opened is called when the membership stands, each time that it does, before the first event of that stream is handled. ctx ends
-	// with the stream. On an error the stream is given up and opened anew after a pause. Events wait meanwhile, and AckTimeout runs. It is for taking stock: what has happened
-	// before Opened is called can be asked for, what happens later comes as an event. Nil: nothing is called.
+	// Opened is called when the membership stands, each time that it does, before the first event of that stream is handled; events wait
+	// meanwhile, and AckTimeout runs. ctx ends with the stream. On an error the stream is given up and opened anew after a pause. It is for
+	// taking stock: what has happened before Opened is called can be asked for, what happens later comes as an event. Nil: nothing is called.
 	Opened func(ctx context.Context, opened *realtimev1.ConsumeOpened) error
 	// Context makes the context of a handler out of the one it would get: to begin a span, for example, with event.GetTraceparent() as its
 	// parent. ctx ends when the handler has returned, which context.AfterFunc notices. It must return ctx or one made of it. Nil: ctx.

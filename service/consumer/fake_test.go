@@ -44,7 +44,10 @@ func (c *fakeConn) NewStream(ctx context.Context, _ *grpc.StreamDesc, _ string, 
 		return nil, err
 	default:
 	}
-	s := &fakeStream{ctx: ctx, said: make(chan proto.Message, 100_000), answers: make(chan any, 100_000), gate: make(chan chan struct{}, 1), ended: make(chan struct{})}
+	s := &fakeStream{
+		ctx: ctx, said: make(chan proto.Message, 100_000), answers: make(chan any, 100_000),
+		gate: make(chan chan struct{}, 1), ended: make(chan struct{}),
+	}
 	c.streams <- s
 	return s, nil
 }
