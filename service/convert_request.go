@@ -2,10 +2,12 @@ package service
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
@@ -15,10 +17,14 @@ import (
 // defaultNamespace is what an empty name of a namespace means.
 const defaultNamespace = "/"
 
-// namespace returns the namespace of that name. The error is a *namespaceError or nil.
-func (s *Service) namespace(name string) (*rooms.Namespace, error) {
+// namespace returns the namespace of that name, if the call of ctx may use it: whether it exists is not told to others.
+// Every request that names a namespace comes by here. The error is an *access.NamespaceError, a *namespaceError or nil.
+func (s *Service) namespace(ctx context.Context, name string) (*rooms.Namespace, error) {
 	if name == "" {
 		name = defaultNamespace
+	}
+	if err := access.CheckNamespace(ctx, name); err != nil {
+		return nil, err
 	}
 	ns, ok := s.cfg.Hub.Namespace(name)
 	if !ok {
@@ -27,11 +33,15 @@ func (s *Service) namespace(name string) (*rooms.Namespace, error) {
 	return ns, nil
 }
 
-// namespaces checks that each of them exists. In a list of namespaces an empty name means "/", too.
-func (s *Service) namespaces(names []string) ([]string, error) {
+// namespaces checks that each of them exists and that the call of ctx may use it. In a list of namespaces an empty name
+// means "/", too; an empty list means all, and the call must be allowed to use all.
+func (s *Service) namespaces(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, access.CheckAll(ctx)
+	}
 	list := make([]string, len(names))
 	for i, name := range names {
-		ns, err := s.namespace(name)
+		ns, err := s.namespace(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +51,7 @@ func (s *Service) namespaces(names []string) ([]string, error) {
 }
 
 // target translates the field `target` and finds its namespace, if c has no violations so far.
-func (s *Service) target(c *checker, t *realtimev1.Target) (*rooms.Namespace, rooms.Target, error) {
+func (s *Service) target(ctx context.Context, c *checker, t *realtimev1.Target) (*rooms.Namespace, rooms.Target, error) {
 	if t == nil {
 		c.violate("target", "is required; {} stands for everyone in the default namespace")
 	}
@@ -56,7 +66,7 @@ func (s *Service) target(c *checker, t *realtimev1.Target) (*rooms.Namespace, ro
 	if err := c.err(); err != nil {
 		return nil, rooms.Target{}, err
 	}
-	ns, err := s.namespace(name)
+	ns, err := s.namespace(ctx, name)
 	return ns, selected, err
 }
 
@@ -79,7 +89,7 @@ func toMessage(c *checker, r messageRequest) *rooms.Message {
 	}
 }
 
-func (s *Service) filter(r *realtimev1.WatchRequest) (feed.Filter, error) {
+func (s *Service) filter(ctx context.Context, r *realtimev1.WatchRequest) (feed.Filter, error) {
 	c := s.checker()
 	c.entries("namespaces", len(r.GetNamespaces()))
 	filter := feed.Filter{Names: c.names("event_names", r.GetEventNames())}
@@ -92,7 +102,7 @@ func (s *Service) filter(r *realtimev1.WatchRequest) (feed.Filter, error) {
 		return feed.Filter{}, err
 	}
 	var err error
-	filter.Namespaces, err = s.namespaces(r.GetNamespaces())
+	filter.Namespaces, err = s.namespaces(ctx, r.GetNamespaces())
 	return filter, err
 }
 
@@ -140,7 +150,7 @@ func toVerdict(c *checker, a *realtimev1.AdmitAnswer) rooms.Verdict {
 }
 
 // page returns where the page that r asks for begins, and its size.
-func (s *Service) page(r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageToken, int, error) {
+func (s *Service) page(ctx context.Context, r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageToken, int, error) {
 	c := s.checker()
 	size := int(r.GetPageSize())
 	if size > maxPageSize {
@@ -160,12 +170,12 @@ func (s *Service) page(r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageT
 	if page.node != s.cfg.NodeID {
 		return nil, nil, 0, errNodeNotFound
 	}
-	ns, err := s.namespace(name)
+	ns, err := s.namespace(ctx, name)
 	return ns, &page, cmp.Or(size, defaultPageSize), err
 }
 
 // reply returns the member that waits for a reply, the id by which it knows it, and the reply's arguments.
-func (s *Service) reply(r *realtimev1.ReplyRequest) (m rooms.Member, id uint64, args []byte, err error) {
+func (s *Service) reply(ctx context.Context, r *realtimev1.ReplyRequest) (m rooms.Member, id uint64, args []byte, err error) {
 	c := s.checker()
 	token, err := parseAckToken(r.GetAckToken())
 	if err != nil {
@@ -178,7 +188,7 @@ func (s *Service) reply(r *realtimev1.ReplyRequest) (m rooms.Member, id uint64, 
 	if token.node != s.cfg.NodeID {
 		return nil, 0, nil, errNodeNotFound
 	}
-	ns, err := s.namespace(token.namespace)
+	ns, err := s.namespace(ctx, token.namespace)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -190,7 +200,7 @@ func (s *Service) reply(r *realtimev1.ReplyRequest) (m rooms.Member, id uint64, 
 }
 
 // attach returns the namespaces in the first message of Admit; r is nil if there was none.
-func (s *Service) attach(r *realtimev1.AdmitRequest) ([]string, error) {
+func (s *Service) attach(ctx context.Context, r *realtimev1.AdmitRequest) ([]string, error) {
 	c := s.checker()
 	if r.GetAttach() == nil {
 		c.violate("attach", "is required in the first message")
@@ -199,5 +209,10 @@ func (s *Service) attach(r *realtimev1.AdmitRequest) ([]string, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	return s.namespaces(r.GetAttach().GetNamespaces())
+	if r.GetAttach().GetHandshakes() { // they come before any namespace
+		if err := access.CheckAll(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.namespaces(ctx, r.GetAttach().GetNamespaces())
 }

@@ -15,6 +15,7 @@ import (
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
@@ -97,6 +98,11 @@ func statusError(err error) error {
 	if request, ok := errors.AsType[*requestError](err); ok {
 		return withDetails(codes.InvalidArgument, err, &errdetails.BadRequest{FieldViolations: request.violations})
 	}
+	if namespace, ok := errors.AsType[*access.NamespaceError](err); ok {
+		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_NAMESPACE_NOT_ALLOWED)
+		info.Metadata = map[string]string{"namespace": namespace.Namespace}
+		return withDetails(codes.PermissionDenied, err, info)
+	}
 	if namespace, ok := errors.AsType[*namespaceError](err); ok {
 		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_NAMESPACE_NOT_FOUND)
 		info.Metadata = map[string]string{"namespace": namespace.name}
@@ -124,7 +130,7 @@ func errorInfo(reason realtimev1.ErrorReason) *errdetails.ErrorInfo {
 // withDetails makes a status of err's text without the name of the Go package that it begins with.
 func withDetails(code codes.Code, err error, details ...protoadapt.MessageV1) error {
 	text := err.Error()
-	for _, prefix := range []string{"service: ", "rooms: ", "feed: "} {
+	for _, prefix := range []string{"service: ", "rooms: ", "feed: ", "access: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	st := status.New(code, text)

@@ -19,6 +19,7 @@ import (
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
@@ -35,6 +36,7 @@ var statusRows = []struct {
 	{errNodeNotFound, codes.NotFound, "NODE_NOT_FOUND", nil, "the token was issued by a node that this one cannot reach"},
 	{errShuttingDown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
 	{feed.ErrShutdown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
+	{&access.NamespaceError{Namespace: "/x"}, codes.PermissionDenied, "NAMESPACE_NOT_ALLOWED", nil, `the caller may not use namespace "/x"`},
 	{newNamespaceError("/x"), codes.NotFound, "NAMESPACE_NOT_FOUND", nil, `the server is not configured with namespace "/x"`},
 	{
 		&requestError{violations: []*errdetails.BadRequest_FieldViolation{{Field: "a", Description: "is bad"}, {Field: "b[1]", Description: "is worse"}}},

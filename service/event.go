@@ -12,7 +12,7 @@ type eventServer struct {
 }
 
 func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventService_WatchServer) error {
-	filter, err := s.filter(r)
+	filter, err := s.filter(stream.Context(), r)
 	if err != nil {
 		return statusError(err)
 	}
@@ -36,8 +36,8 @@ func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventS
 	}
 }
 
-func (s *eventServer) Reply(_ context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
-	member, id, args, err := s.reply(r)
+func (s *eventServer) Reply(ctx context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
+	member, id, args, err := s.reply(ctx, r)
 	if err != nil {
 		return nil, statusError(err)
 	}

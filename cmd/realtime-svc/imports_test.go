@@ -23,7 +23,8 @@ var mayImport = map[string][]string{
 	"wsedge":             {"rooms", "wsedge/engineio", "wsedge/socketio", "wsedge/transport", "wsedge/netpoll"},
 	"gen/go/realtime/v1": {},
 	"service/feed":       {"rooms"},
-	"service":            {"gen/go/realtime/v1", "rooms", "service/feed"},
+	"service/access":     {"gen/go/realtime/v1"},
+	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "wsedge"},
 	"examples/chat":      {"gen/go/realtime/v1"},
 }
