@@ -82,6 +82,8 @@ var statuses = []struct {
 	{rooms.ErrAckUnknown, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_ACK_UNKNOWN},
 	{errNodeNotFound, codes.NotFound, realtimev1.ErrorReason_ERROR_REASON_NODE_NOT_FOUND},
 	{errShuttingDown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
+	{access.ErrToken, codes.Unauthenticated, realtimev1.ErrorReason_ERROR_REASON_TOKEN_INVALID},
+	{access.ErrStreams, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_STREAMS},
 	{feed.ErrShutdown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
 }
 
@@ -98,15 +100,13 @@ func statusError(err error) error {
 	if request, ok := errors.AsType[*requestError](err); ok {
 		return withDetails(codes.InvalidArgument, err, &errdetails.BadRequest{FieldViolations: request.violations})
 	}
-	if namespace, ok := errors.AsType[*access.NamespaceError](err); ok {
-		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_NAMESPACE_NOT_ALLOWED)
-		info.Metadata = map[string]string{"namespace": namespace.Namespace}
-		return withDetails(codes.PermissionDenied, err, info)
-	}
 	if namespace, ok := errors.AsType[*namespaceError](err); ok {
 		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_NAMESPACE_NOT_FOUND)
 		info.Metadata = map[string]string{"namespace": namespace.name}
 		return withDetails(codes.NotFound, err, info)
+	}
+	if refused := accessError(err); refused != nil {
+		return refused
 	}
 	for _, row := range statuses {
 		if !errors.Is(err, row.err) {
@@ -121,6 +121,25 @@ func statusError(err error) error {
 		return status.FromContextError(err).Err()
 	}
 	return status.Error(codes.Internal, err.Error())
+}
+
+// accessError returns the status of those errors of package access that say more than what they are; nil for the rest.
+func accessError(err error) error {
+	if method, ok := errors.AsType[*access.MethodError](err); ok {
+		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED)
+		info.Metadata = map[string]string{"method": strings.TrimPrefix(method.Method, "/")}
+		return withDetails(codes.PermissionDenied, err, info)
+	}
+	if namespace, ok := errors.AsType[*access.NamespaceError](err); ok {
+		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_NAMESPACE_NOT_ALLOWED)
+		info.Metadata = map[string]string{"namespace": namespace.Namespace}
+		return withDetails(codes.PermissionDenied, err, info)
+	}
+	if limit, ok := errors.AsType[*access.RateError](err); ok {
+		retry := &errdetails.RetryInfo{RetryDelay: durationpb.New(limit.Retry)}
+		return withDetails(codes.ResourceExhausted, err, errorInfo(realtimev1.ErrorReason_ERROR_REASON_RATE_LIMITED), retry)
+	}
+	return nil
 }
 
 func errorInfo(reason realtimev1.ErrorReason) *errdetails.ErrorInfo {

@@ -214,7 +214,7 @@ func wantStatus(tb testing.TB, err error, code codes.Code, reason string, fields
 	if gotReason != reason {
 		tb.Errorf("reason %q, want %q (%v)", gotReason, reason, err)
 	}
-	if retry != (code == codes.Unavailable) {
+	if retry != (code == codes.Unavailable || reason == "RATE_LIMITED") {
 		tb.Errorf("RetryInfo: %v with %v", retry, code)
 	}
 	if !slices.Equal(gotFields, fields) {

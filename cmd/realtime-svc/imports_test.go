@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"service/feed":       {"rooms"},
 	"service/access":     {"gen/go/realtime/v1"},
 	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
-	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "wsedge"},
+	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "wsedge"},
 	"examples/chat":      {"gen/go/realtime/v1"},
 }
 
@@ -40,8 +40,9 @@ var onlyIn = map[string][]string{
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
-	"github.com/goccy/":          {"cmd/"},
+	"github.com/goccy/":          {"cmd/", "service/access"},
 	"golang.org/x/sync/":         {"examples/"},
+	"golang.org/x/time/":         {"service/access"},
 	"golang.org/x/sys/":          {"wsedge/netpoll"},
 }
 

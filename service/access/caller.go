@@ -85,28 +85,38 @@ type contextKey struct{}
 
 // NewContext returns a context in which FromContext finds c.
 func NewContext(ctx context.Context, c *Caller) context.Context {
-	return context.WithValue(ctx, contextKey{}, c)
+	return context.WithValue(ctx, contextKey{}, &identity{caller: c})
 }
 
 // FromContext returns who makes the call whose context this is. Nil may do everything.
 func FromContext(ctx context.Context) *Caller {
-	c, _ := ctx.Value(contextKey{}).(*Caller)
-	return c
+	id, _ := ctx.Value(contextKey{}).(*identity)
+	if id == nil {
+		return nil
+	}
+	return id.caller
 }
 
-// CheckNamespace returns nil if the call may touch the namespace, and a *[NamespaceError] if not.
+// CheckNamespace returns nil if the call may touch the namespace, and a *[NamespaceError] if not, which is logged.
 func CheckNamespace(ctx context.Context, name string) error {
 	if FromContext(ctx).MayNamespace(name) {
 		return nil
 	}
-	return &NamespaceError{Namespace: clip(name)}
+	return refuseNamespace(ctx, clip(name))
 }
 
 // CheckAll returns nil if the call may touch every namespace, as it must for what is not bound to some of them, and a
-// *[NamespaceError] if not.
+// *[NamespaceError] if not, which is logged.
 func CheckAll(ctx context.Context) error {
 	if FromContext(ctx).MayAllNamespaces() {
 		return nil
 	}
-	return &NamespaceError{Namespace: everything}
+	return refuseNamespace(ctx, everything)
+}
+
+func refuseNamespace(ctx context.Context, name string) error {
+	id := ctx.Value(contextKey{}).(*identity) // there is a caller, or it might have everything
+	err := &NamespaceError{Namespace: name}
+	id.log.refused(ctx, id.caller.Name(), reasonNamespace, err)
+	return err
 }
