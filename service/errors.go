@@ -85,6 +85,8 @@ var statuses = []struct {
 	{access.ErrToken, codes.Unauthenticated, realtimev1.ErrorReason_ERROR_REASON_TOKEN_INVALID},
 	{access.ErrStreams, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_STREAMS},
 	{feed.ErrShutdown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
+	{feed.ErrMismatch, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_GROUP_MISMATCH},
+	{feed.ErrTooMany, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_GROUPS},
 }
 
 // statusError returns the error that a method ends with: nil for nil, a status with details for what this package
@@ -140,6 +142,12 @@ func accessError(err error) error {
 		return withDetails(codes.ResourceExhausted, err, errorInfo(realtimev1.ErrorReason_ERROR_REASON_RATE_LIMITED), retry)
 	}
 	return nil
+}
+
+// toStatus is statusError for one of many requests on a stream.
+func toStatus(err error) *realtimev1.Status {
+	p := status.Convert(statusError(err)).Proto()
+	return &realtimev1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}
 }
 
 func errorInfo(reason realtimev1.ErrorReason) *errdetails.ErrorInfo {

@@ -12,7 +12,8 @@ type eventServer struct {
 }
 
 func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventService_WatchServer) error {
-	filter, err := s.filter(stream.Context(), r)
+	c := s.checker()
+	filter, err := s.filter(stream.Context(), &c, "", r)
 	if err != nil {
 		return statusError(err)
 	}
@@ -37,12 +38,17 @@ func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventS
 }
 
 func (s *eventServer) Reply(ctx context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
-	member, id, args, err := s.reply(ctx, r)
-	if err != nil {
-		return nil, statusError(err)
-	}
-	if err := member.Reply(id, args, r.GetAttachments()); err != nil {
+	if err := s.sendReply(ctx, r); err != nil {
 		return nil, statusError(err)
 	}
 	return &realtimev1.ReplyResponse{}, nil
+}
+
+// sendReply answers one acknowledgement.
+func (s *Service) sendReply(ctx context.Context, r replyRequest) error {
+	member, id, args, err := s.reply(ctx, r)
+	if err != nil {
+		return err
+	}
+	return member.Reply(id, args, r.GetAttachments())
 }
