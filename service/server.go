@@ -61,7 +61,7 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 		}
 	}
 	logger := callLogger(s.cfg.Logger)
-	logged := []logging.Option{logging.WithLogOnEvents(logging.FinishCall), logging.WithLevels(callLevel)}
+	logged := []logging.Option{logging.WithLogOnEvents(logging.FinishCall), logging.WithLevels(callLevel), logging.WithFieldsFromContext(callFields)}
 	recovered := recovery.WithRecoveryHandlerContext(s.recovered)
 	guard, err := cfg.guard()
 	if err != nil {
@@ -83,7 +83,6 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 		),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepaliveTime, PermitWithoutStream: true}),
-		grpc.InTapHandle(guard.Tap),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(connectionTimeout),
 		grpc.MaxRecvMsgSize(s.cfg.Limits.MessageBytes + targetRoom),
@@ -145,6 +144,14 @@ func callLogger(l *slog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, text string, fields ...any) {
 		l.Log(ctx, slog.Level(level), text, fields...)
 	})
+}
+
+// callFields adds to a call's line who made it.
+func callFields(ctx context.Context) logging.Fields {
+	if name := callerOf(ctx); name != "" {
+		return logging.Fields{"caller", name}
+	}
+	return nil
 }
 
 // callLevel tells what somebody should look at from what callers do wrong and from what went well.

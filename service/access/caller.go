@@ -34,13 +34,13 @@ func (c *Caller) MayMethod(fullMethod string) bool {
 	})
 }
 
-// reflection is the right to use server reflection, whose service has another name in each version.
-const reflection = "Reflection"
+// reflectionRight is the right to use server reflection, whose service has another name in each version.
+const reflectionRight = "Reflection"
 
 // shortName is a service's name in rights: without its package.
 func shortName(service string) string {
 	if strings.HasPrefix(service, "grpc.reflection.") {
-		return reflection
+		return reflectionRight
 	}
 	return service[strings.LastIndexByte(service, '.')+1:]
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/tap"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 )
@@ -29,19 +28,6 @@ type stream struct {
 	caller     *Caller
 	credential credential
 	cancel     context.CancelCauseFunc
-}
-
-type tapKey struct{}
-
-// Tap makes the context of each stream one that the guard can end, so that whoever reads from the stream or writes to it hears
-// of it. It is for grpc.InTapHandle; without it, streams go on when their caller's token is taken away.
-func (g *Guard) Tap(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	if g.cfg.TokensFile == "" {
-		return ctx, nil
-	}
-	// The context of the call, which is its parent, ends with it and lets go of it.
-	ctx, cancel := context.WithCancelCause(ctx)
-	return context.WithValue(ctx, tapKey{}, cancel), nil
 }
 
 // Unary returns an interceptor that lets those calls through that their callers may make, with who it is in the context.
@@ -131,18 +117,50 @@ func (g *Guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 		return status(err)
 	}
 	defer done()
-	if cancel, ok := ctx.Value(tapKey{}).(context.CancelCauseFunc); ok && id.caller != nil {
-		defer g.watch(&stream{caller: id.caller, credential: id.credential, cancel: cancel})()
+	if id.caller == nil {
+		return handler(srv, g.paced(ss, info, id))
 	}
-	if info.FullMethod == realtimev1.EmitService_EmitStream_FullMethodName && id.limits.rate > 0 {
-		ss = &pacedStream{ServerStream: ss, guard: g, id: id}
+	return g.endable(ss, id, status, func(ss grpc.ServerStream) error { return handler(srv, g.paced(ss, info, id)) })
+}
+
+// endable runs the handler of a stream of a caller with a name, and ends the stream when the caller may no longer have it.
+// Then the handler hears of it through its context, or through the end of the stream if it reads or writes. A context of gRPC's
+// own that ends would not do: a read that it interrupts has CANCELED sent at once.
+func (g *Guard) endable(ss grpc.ServerStream, id *identity, status func(error) error, handle func(grpc.ServerStream) error) error {
+	ctx, cancel := context.WithCancelCause(ss.Context())
+	defer cancel(nil)
+	defer g.watch(&stream{caller: id.caller, credential: id.credential, cancel: cancel})()
+	ended := make(chan error, 1)
+	go func() { ended <- handle(&boundStream{ServerStream: ss, ctx: ctx}) }() // ends with the stream
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		if !errors.Is(context.Cause(ctx), ErrToken) {
+			return <-ended
+		}
+		err = ErrToken
 	}
-	err = handler(srv, ss)
-	if err != nil && errors.Is(context.Cause(ctx), ErrToken) {
-		g.log.refused(ctx, id.caller.Name(), reasonToken, errTaken)
-		return status(ErrToken)
+	if err == nil || !errors.Is(context.Cause(ctx), ErrToken) {
+		return err
 	}
-	return err
+	g.log.refused(ctx, id.caller.Name(), reasonToken, errTaken)
+	return status(ErrToken)
+}
+
+// boundStream is a stream with a context of its own.
+type boundStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *boundStream) Context() context.Context { return s.ctx }
+
+func (g *Guard) paced(ss grpc.ServerStream, info *grpc.StreamServerInfo, id *identity) grpc.ServerStream {
+	if info.FullMethod != realtimev1.EmitService_EmitStream_FullMethodName || id.limits.rate == 0 {
+		return ss
+	}
+	return &pacedStream{ServerStream: ss, guard: g, id: id}
 }
 
 // watch keeps s among those that may be ended until done is called.

@@ -300,7 +300,7 @@ func whole(text string, high int, to *int) string {
 
 // rights is everything that `methods` may name.
 var rights = func() []string {
-	all := []string{everything, reflection}
+	all := []string{everything, reflectionRight}
 	for _, file := range []protoreflect.FileDescriptor{
 		realtimev1.File_realtime_v1_emit_service_proto,
 		realtimev1.File_realtime_v1_room_service_proto,
