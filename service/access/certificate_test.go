@@ -1,13 +1,13 @@
 package access
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"net/url"
@@ -125,30 +125,34 @@ func TestCertificatesAreCallers(t *testing.T) {
 	}
 }
 
-// A connection may outlive its certificate; what the caller does on it may not.
-func TestCertificateExpiresOnItsConnection(t *testing.T) {
-	f := serve(t, "- {name: cn, certificate: chat}", func(c *Config) { c.Certificates = true })
-	a := newAuthority(t)
-	// Certificates count in seconds: it is good for one or two of them.
-	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
-	f.conn = f.mutual(t, a)(a.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "chat"}, NotAfter: end, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}))
-	stream, err := f.watch(f.ctx)
+// A connection may outlive its certificate, or the time of its entry; what the caller does on it may not.
+func TestCredentialsExpire(t *testing.T) {
+	parsed, err := parse([]byte("- {name: cn, certificate: chat, expires: 2027-01-31T00:00:00Z}"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(f.ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		f.guard.Run(ctx)
-	}()
-	_, err = stream.Recv()
-	wantCode(t, err, codes.Unauthenticated)
-	wantCode(t, f.emit(f.ctx), codes.Unauthenticated)
-	cancel()
-	<-ended
+	caller := parsed.byCertificate["chat"].caller
+	end := time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		until, now time.Time
+		good       bool
+	}{
+		{time.Time{}, end.Add(-1), true},
+		{time.Time{}, end, false},
+		{end.Add(-10), end.Add(-11), true},
+		{end.Add(-10), end.Add(-10), false},
+	} {
+		by := credential{certificate: "chat", until: c.until}
+		if _, err := parsed.find(by, c.now); (err == nil) != c.good {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if parsed.holds(by, caller, c.now) != c.good {
+			t.Errorf("%+v: a stream is kept: %v", c, !c.good)
+		}
+	}
+	if _, err := parsed.find(credential{certificate: "other"}, end); !errors.Is(err, errUnknown) {
+		t.Errorf("an unknown name: %v", err)
+	}
 }
 
 // Without tokens, whoever has a certificate may do everything, and has no name.
