@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +106,7 @@ func TestCertificatesAreCallers(t *testing.T) {
 - {name: cn, certificate: chat}
 - {name: past, certificate: past, expires: 2020-01-01T00:00:00Z}
 - {name: token, token: `+secret+`}
+- {name: zero, token_sha256: `+strings.Repeat("0", 64)+`}
 `, func(c *Config) { c.Certificates = true })
 			a := newAuthority(t)
 			c.certificate.ExtKeyUsage = client

@@ -31,6 +31,20 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Validate reports everything that is out of range. The tokens file is New's.
+func (c Config) Validate() error {
+	var errs []error
+	for _, field := range []struct {
+		name  string
+		value float64
+	}{{"Rate", c.Rate}, {"Burst", float64(c.Burst)}, {"MaxStreams", float64(c.MaxStreams)}} {
+		if !(field.value >= 0) { // nor NaN
+			errs = append(errs, fmt.Errorf("access: %s must not be negative", field.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // lookEvery is how often the tokens file is looked at, streams are checked and idle parties forgotten.
 const lookEvery = time.Second
 
@@ -52,8 +66,11 @@ type Guard struct {
 	stamp os.FileInfo // of the version that was looked at last; nil: it was not there
 }
 
-// New reads the tokens file. The error has everything that is wrong with it.
+// New reads the tokens file. The error is that of [Config.Validate], or has everything that is wrong with the file.
 func New(cfg Config) (*Guard, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

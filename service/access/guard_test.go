@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -391,6 +392,10 @@ func TestReload(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
+	want := "access: Rate must not be negative\naccess: Burst must not be negative\naccess: MaxStreams must not be negative"
+	if _, err := New(Config{Rate: math.NaN(), Burst: -1, MaxStreams: -1}); err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
 	path := filepath.Join(t.TempDir(), "tokens")
 	if _, err := New(Config{TokensFile: path}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -216,4 +217,18 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The example of the docs is one.
+func TestParseTheExample(t *testing.T) {
+	text, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	parsed, err := parse([]byte(example), true)
+	if !found || err != nil || len(parsed.byToken) != 2 || len(parsed.byCertificate) != 1 {
+		t.Errorf("%v, %+v", err, parsed)
+	}
 }

@@ -93,12 +93,14 @@ func leafOf(ctx context.Context) *x509.Certificate {
 	return info.State.VerifiedChains[0][0]
 }
 
+// namesOf returns the names that may stand in a tokens file, none of them empty.
 func namesOf(leaf *x509.Certificate) []string {
 	names := slices.Clone(leaf.DNSNames)
 	for _, uri := range leaf.URIs {
 		names = append(names, uri.String())
 	}
-	return append(names, leaf.Subject.CommonName)
+	names = append(names, leaf.Subject.CommonName)
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // find returns the entry that the credential belongs to, with errExpired if its time is up.
