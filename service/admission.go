@@ -89,7 +89,7 @@ func (a *answerer) receive() error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	namespaces, err := a.attach(r)
+	namespaces, err := a.attach(a.stream.Context(), r)
 	if err != nil {
 		return err
 	}

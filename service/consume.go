@@ -15,7 +15,7 @@ func (s *eventServer) Consume(stream realtimev1.EventService_ConsumeServer) erro
 	if err != nil && !errors.Is(err, io.EOF) {
 		return statusError(err)
 	}
-	group, filter, cfg, err := s.open(r)
+	group, filter, cfg, err := s.open(stream.Context(), r)
 	if err != nil {
 		return statusError(err)
 	}
@@ -124,7 +124,7 @@ func (c *consumer) handle(r *realtimev1.ConsumeRequest) error {
 	switch message := r.GetMessage().(type) {
 	case *realtimev1.ConsumeRequest_Settle:
 		for _, reply := range message.Settle.GetReplies() {
-			if err := c.sendReply(reply); err != nil {
+			if err := c.sendReply(c.stream.Context(), reply); err != nil {
 				c.fail(reply, err)
 			}
 		}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
@@ -19,10 +21,14 @@ import (
 // defaultNamespace is what an empty name of a namespace means.
 const defaultNamespace = "/"
 
-// namespace returns the namespace of that name. The error is a *namespaceError or nil.
-func (s *Service) namespace(name string) (*rooms.Namespace, error) {
+// namespace returns the namespace of that name, if the call of ctx may use it: whether it exists is not told to others.
+// Every request that names a namespace comes by here. The error is an *access.NamespaceError, a *namespaceError or nil.
+func (s *Service) namespace(ctx context.Context, name string) (*rooms.Namespace, error) {
 	if name == "" {
 		name = defaultNamespace
+	}
+	if err := access.CheckNamespace(ctx, name); err != nil {
+		return nil, err
 	}
 	ns, ok := s.cfg.Hub.Namespace(name)
 	if !ok {
@@ -31,11 +37,15 @@ func (s *Service) namespace(name string) (*rooms.Namespace, error) {
 	return ns, nil
 }
 
-// namespaces checks that each of them exists. In a list of namespaces an empty name means "/", too.
-func (s *Service) namespaces(names []string) ([]string, error) {
+// namespaces checks that each of them exists and that the call of ctx may use it. In a list of namespaces an empty name
+// means "/", too; an empty list means all, and the call must be allowed to use all.
+func (s *Service) namespaces(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, access.CheckAll(ctx)
+	}
 	list := make([]string, len(names))
 	for i, name := range names {
-		ns, err := s.namespace(name)
+		ns, err := s.namespace(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +55,7 @@ func (s *Service) namespaces(names []string) ([]string, error) {
 }
 
 // target translates the field `target` and finds its namespace, if c has no violations so far.
-func (s *Service) target(c *checker, t *realtimev1.Target) (*rooms.Namespace, rooms.Target, error) {
+func (s *Service) target(ctx context.Context, c *checker, t *realtimev1.Target) (*rooms.Namespace, rooms.Target, error) {
 	if t == nil {
 		c.violate("target", "is required; {} stands for everyone in the default namespace")
 	}
@@ -60,7 +70,7 @@ func (s *Service) target(c *checker, t *realtimev1.Target) (*rooms.Namespace, ro
 	if err := c.err(); err != nil {
 		return nil, rooms.Target{}, err
 	}
-	ns, err := s.namespace(name)
+	ns, err := s.namespace(ctx, name)
 	return ns, selected, err
 }
 
@@ -92,7 +102,7 @@ type filterRequest interface {
 
 // filter checks the fields of r, which stands at that path of the request, e.g. "open.", and finds its namespaces if c has no
 // violations so far.
-func (s *Service) filter(c *checker, path string, r filterRequest) (feed.Filter, error) {
+func (s *Service) filter(ctx context.Context, c *checker, path string, r filterRequest) (feed.Filter, error) {
 	c.entries(path+"namespaces", len(r.GetNamespaces()))
 	filter := feed.Filter{Names: c.names(path+"event_names", r.GetEventNames())}
 	if c.entries(path+"kinds", len(r.GetKinds())) {
@@ -104,7 +114,7 @@ func (s *Service) filter(c *checker, path string, r filterRequest) (feed.Filter,
 		return feed.Filter{}, err
 	}
 	var err error
-	filter.Namespaces, err = s.namespaces(r.GetNamespaces())
+	filter.Namespaces, err = s.namespaces(ctx, r.GetNamespaces())
 	return filter, err
 }
 
@@ -152,7 +162,7 @@ func toVerdict(c *checker, a *realtimev1.AdmitAnswer) rooms.Verdict {
 }
 
 // page returns where the page that r asks for begins, and its size.
-func (s *Service) page(r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageToken, int, error) {
+func (s *Service) page(ctx context.Context, r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageToken, int, error) {
 	c := s.checker()
 	size := int(r.GetPageSize())
 	if size > maxPageSize {
@@ -172,7 +182,7 @@ func (s *Service) page(r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageT
 	if page.node != s.cfg.NodeID {
 		return nil, nil, 0, errNodeNotFound
 	}
-	ns, err := s.namespace(name)
+	ns, err := s.namespace(ctx, name)
 	return ns, &page, cmp.Or(size, defaultPageSize), err
 }
 
@@ -184,7 +194,7 @@ type replyRequest interface {
 }
 
 // reply returns the member that waits for a reply, the id by which it knows it, and the reply's arguments.
-func (s *Service) reply(r replyRequest) (m rooms.Member, id uint64, args []byte, err error) {
+func (s *Service) reply(ctx context.Context, r replyRequest) (m rooms.Member, id uint64, args []byte, err error) {
 	c := s.checker()
 	token, err := parseAckToken(r.GetAckToken())
 	if err != nil {
@@ -197,7 +207,7 @@ func (s *Service) reply(r replyRequest) (m rooms.Member, id uint64, args []byte,
 	if token.node != s.cfg.NodeID {
 		return nil, 0, nil, errNodeNotFound
 	}
-	ns, err := s.namespace(token.namespace)
+	ns, err := s.namespace(ctx, token.namespace)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -209,7 +219,7 @@ func (s *Service) reply(r replyRequest) (m rooms.Member, id uint64, args []byte,
 }
 
 // attach returns the namespaces in the first message of Admit; r is nil if there was none.
-func (s *Service) attach(r *realtimev1.AdmitRequest) ([]string, error) {
+func (s *Service) attach(ctx context.Context, r *realtimev1.AdmitRequest) ([]string, error) {
 	c := s.checker()
 	if r.GetAttach() == nil {
 		c.violate("attach", "is required in the first message")
@@ -218,7 +228,12 @@ func (s *Service) attach(r *realtimev1.AdmitRequest) ([]string, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	return s.namespaces(r.GetAttach().GetNamespaces())
+	if r.GetAttach().GetHandshakes() { // they come before any namespace
+		if err := access.CheckAll(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.namespaces(ctx, r.GetAttach().GetNamespaces())
 }
 
 // Bounds of the fields of Consume.
@@ -235,7 +250,7 @@ const (
 )
 
 // open translates the first message of Consume; r is nil if there was none.
-func (s *Service) open(r *realtimev1.ConsumeRequest) (group string, filter feed.Filter, cfg feed.MemberConfig, err error) {
+func (s *Service) open(ctx context.Context, r *realtimev1.ConsumeRequest) (group string, filter feed.Filter, cfg feed.MemberConfig, err error) {
 	c, open := s.checker(), r.GetOpen()
 	if open == nil {
 		c.violate("open", "is required in the first message")
@@ -257,7 +272,7 @@ func (s *Service) open(r *realtimev1.ConsumeRequest) (group string, filter feed.
 		cfg.AckTimeout = defaultAckDeadline
 	}
 	prefixes := c.names("open.event_prefixes", open.GetEventPrefixes())
-	filter, err = s.filter(&c, "open.", open)
+	filter, err = s.filter(ctx, &c, "open.", open)
 	filter.Prefixes = prefixes
 	return open.GetGroup(), filter, cfg, err
 }

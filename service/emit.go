@@ -13,11 +13,11 @@ type emitServer struct {
 	*Service
 }
 
-func (s *emitServer) Emit(_ context.Context, r *realtimev1.EmitRequest) (*realtimev1.EmitResponse, error) {
+func (s *emitServer) Emit(ctx context.Context, r *realtimev1.EmitRequest) (*realtimev1.EmitResponse, error) {
 	c := s.checker()
 	m := toMessage(&c, r)
 	m.Volatile = r.GetVolatile()
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(ctx, &c, r.GetTarget())
 	if err != nil {
 		return nil, statusError(err)
 	}
@@ -29,7 +29,7 @@ func (s *emitServer) EmitWithAck(r *realtimev1.EmitWithAckRequest, stream realti
 	c := s.checker()
 	m := toMessage(&c, r)
 	timeout := c.ackTimeout(r.GetTimeout())
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(stream.Context(), &c, r.GetTarget())
 	if err != nil {
 		return statusError(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
@@ -81,6 +82,8 @@ var statuses = []struct {
 	{rooms.ErrAckUnknown, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_ACK_UNKNOWN},
 	{errNodeNotFound, codes.NotFound, realtimev1.ErrorReason_ERROR_REASON_NODE_NOT_FOUND},
 	{errShuttingDown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
+	{access.ErrToken, codes.Unauthenticated, realtimev1.ErrorReason_ERROR_REASON_TOKEN_INVALID},
+	{access.ErrStreams, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_STREAMS},
 	{feed.ErrShutdown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
 	{feed.ErrMismatch, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_GROUP_MISMATCH},
 	{feed.ErrTooMany, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_GROUPS},
@@ -104,6 +107,9 @@ func statusError(err error) error {
 		info.Metadata = map[string]string{"namespace": namespace.name}
 		return withDetails(codes.NotFound, err, info)
 	}
+	if refused := accessError(err); refused != nil {
+		return refused
+	}
 	for _, row := range statuses {
 		if !errors.Is(err, row.err) {
 			continue
@@ -119,6 +125,25 @@ func statusError(err error) error {
 	return status.Error(codes.Internal, err.Error())
 }
 
+// accessError returns the status of those errors of package access that say more than what they are; nil for the rest.
+func accessError(err error) error {
+	if method, ok := errors.AsType[*access.MethodError](err); ok {
+		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED)
+		info.Metadata = map[string]string{"method": strings.TrimPrefix(method.Method, "/")}
+		return withDetails(codes.PermissionDenied, err, info)
+	}
+	if namespace, ok := errors.AsType[*access.NamespaceError](err); ok {
+		info := errorInfo(realtimev1.ErrorReason_ERROR_REASON_NAMESPACE_NOT_ALLOWED)
+		info.Metadata = map[string]string{"namespace": namespace.Namespace}
+		return withDetails(codes.PermissionDenied, err, info)
+	}
+	if limit, ok := errors.AsType[*access.RateError](err); ok {
+		retry := &errdetails.RetryInfo{RetryDelay: durationpb.New(limit.Retry)}
+		return withDetails(codes.ResourceExhausted, err, errorInfo(realtimev1.ErrorReason_ERROR_REASON_RATE_LIMITED), retry)
+	}
+	return nil
+}
+
 // toStatus is statusError for one of many requests on a stream.
 func toStatus(err error) *realtimev1.Status {
 	p := status.Convert(statusError(err)).Proto()
@@ -132,7 +157,7 @@ func errorInfo(reason realtimev1.ErrorReason) *errdetails.ErrorInfo {
 // withDetails makes a status of err's text without the name of the Go package that it begins with.
 func withDetails(code codes.Code, err error, details ...protoadapt.MessageV1) error {
 	text := err.Error()
-	for _, prefix := range []string{"service: ", "rooms: ", "feed: "} {
+	for _, prefix := range []string{"service: ", "rooms: ", "feed: ", "access: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	st := status.New(code, text)

@@ -19,6 +19,7 @@ import (
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
@@ -35,6 +36,11 @@ var statusRows = []struct {
 	{errNodeNotFound, codes.NotFound, "NODE_NOT_FOUND", nil, "the token was issued by a node that this one cannot reach"},
 	{errShuttingDown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
 	{feed.ErrShutdown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
+	{access.ErrToken, codes.Unauthenticated, "TOKEN_INVALID", nil, "the call has no token that is valid"},
+	{access.ErrStreams, codes.ResourceExhausted, "TOO_MANY_STREAMS", nil, "the caller has as many streams open as it may"},
+	{&access.MethodError{Method: "/a.B/C"}, codes.PermissionDenied, "METHOD_NOT_ALLOWED", nil, "the caller may not call a.B/C"},
+	{&access.RateError{Retry: 1}, codes.ResourceExhausted, "RATE_LIMITED", nil, "the caller makes more calls than it may"},
+	{&access.NamespaceError{Namespace: "/x"}, codes.PermissionDenied, "NAMESPACE_NOT_ALLOWED", nil, `the caller may not use namespace "/x"`},
 	{newNamespaceError("/x"), codes.NotFound, "NAMESPACE_NOT_FOUND", nil, `the server is not configured with namespace "/x"`},
 	{
 		&requestError{violations: []*errdetails.BadRequest_FieldViolation{{Field: "a", Description: "is bad"}, {Field: "b[1]", Description: "is worse"}}},
@@ -131,11 +137,18 @@ func TestStatusRowsAreComplete(t *testing.T) {
 		"errJSON":              "becomes a violation",
 		"errArray":             "becomes a violation",
 		"errDepth":             "becomes a violation",
+		"errNone":              "ErrToken for the log",
+		"errScheme":            "ErrToken for the log",
+		"errUnknown":           "ErrToken for the log",
+		"errNoEntry":           "ErrToken for the log",
+		"errExpired":           "ErrToken for the log",
+		"errTaken":             "ErrToken for the log",
 	}
 	known := map[string]bool{
 		"ErrSocketGone": true, "ErrAckUnknown": true, "errNodeNotFound": true, "errShuttingDown": true, "ErrShutdown": true,
+		"ErrToken": true, "ErrStreams": true,
 	}
-	for _, dir := range []string{"../rooms", "feed", "."} {
+	for _, dir := range []string{"../rooms", "feed", "access", "."} {
 		for _, name := range sentinels(t, dir) {
 			if internal[name] == "" && !known[name] {
 				t.Errorf("%s/%s has no row: what status is it?", dir, name)

@@ -13,7 +13,7 @@ type eventServer struct {
 
 func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventService_WatchServer) error {
 	c := s.checker()
-	filter, err := s.filter(&c, "", r)
+	filter, err := s.filter(stream.Context(), &c, "", r)
 	if err != nil {
 		return statusError(err)
 	}
@@ -37,16 +37,16 @@ func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventS
 	}
 }
 
-func (s *eventServer) Reply(_ context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
-	if err := s.sendReply(r); err != nil {
+func (s *eventServer) Reply(ctx context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
+	if err := s.sendReply(ctx, r); err != nil {
 		return nil, statusError(err)
 	}
 	return &realtimev1.ReplyResponse{}, nil
 }
 
 // sendReply answers one acknowledgement.
-func (s *Service) sendReply(r replyRequest) error {
-	member, id, args, err := s.reply(r)
+func (s *Service) sendReply(ctx context.Context, r replyRequest) error {
+	member, id, args, err := s.reply(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ type world struct {
 	svc    *Service
 	server *grpc.Server
 	conn   *grpc.ClientConn
+	dial   func() (net.Conn, error)
 
 	emit      realtimev1.EmitServiceClient
 	rooms     realtimev1.RoomServiceClient
@@ -105,6 +106,12 @@ type world struct {
 // newWorld has the namespaces "/" and "/chat" on node "n1", and a pattern; change may change the rest. At the end every
 // stream must end by itself.
 func newWorld(tb testing.TB, change ...func(*Config)) *world {
+	tb.Helper()
+	return newWorldOn(tb, ServerConfig{}, change...)
+}
+
+// newWorldOn is newWorld with a server of that kind.
+func newWorldOn(tb testing.TB, on ServerConfig, change ...func(*Config)) *world {
 	tb.Helper()
 	var hub *rooms.Hub
 	f, err := feed.New(feed.Config{WantRoomEvents: func(delta int) { hub.WantRoomEvents(delta) }})
@@ -125,7 +132,7 @@ func newWorld(tb testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server, err := NewServer(svc, ServerConfig{})
+	server, err := NewServer(svc, on)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -147,7 +154,7 @@ func newWorld(tb testing.TB, change ...func(*Config)) *world {
 		}
 	})
 	return &world{
-		ctx: ctx, hub: hub, feed: cfg.Feed, svc: svc, server: server, conn: conn,
+		ctx: ctx, hub: hub, feed: cfg.Feed, svc: svc, server: server, conn: conn, dial: listener.Dial,
 		emit:      realtimev1.NewEmitServiceClient(conn),
 		rooms:     realtimev1.NewRoomServiceClient(conn),
 		sockets:   realtimev1.NewSocketServiceClient(conn),
@@ -214,7 +221,7 @@ func wantStatus(tb testing.TB, err error, code codes.Code, reason string, fields
 	if gotReason != reason {
 		tb.Errorf("reason %q, want %q (%v)", gotReason, reason, err)
 	}
-	if retry != (code == codes.Unavailable) {
+	if retry != (code == codes.Unavailable || reason == "RATE_LIMITED") {
 		tb.Errorf("RetryInfo: %v with %v", retry, code)
 	}
 	if !slices.Equal(gotFields, fields) {

@@ -16,28 +16,28 @@ type roomServer struct {
 	*Service
 }
 
-func (s *roomServer) JoinRooms(_ context.Context, r *realtimev1.JoinRoomsRequest) (*realtimev1.JoinRoomsResponse, error) {
+func (s *roomServer) JoinRooms(ctx context.Context, r *realtimev1.JoinRoomsRequest) (*realtimev1.JoinRoomsResponse, error) {
 	c := s.checker()
 	names := c.someNames("rooms", r.GetRooms())
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(ctx, &c, r.GetTarget())
 	if err != nil {
 		return nil, statusError(err)
 	}
 	return &realtimev1.JoinRoomsResponse{Matched: uint32(ns.Join(target, names...))}, nil
 }
 
-func (s *roomServer) LeaveRooms(_ context.Context, r *realtimev1.LeaveRoomsRequest) (*realtimev1.LeaveRoomsResponse, error) {
+func (s *roomServer) LeaveRooms(ctx context.Context, r *realtimev1.LeaveRoomsRequest) (*realtimev1.LeaveRoomsResponse, error) {
 	c := s.checker()
 	names := c.someNames("rooms", r.GetRooms())
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(ctx, &c, r.GetTarget())
 	if err != nil {
 		return nil, statusError(err)
 	}
 	return &realtimev1.LeaveRoomsResponse{Matched: uint32(ns.Leave(target, names...))}, nil
 }
 
-func (s *roomServer) ListRooms(_ context.Context, r *realtimev1.ListRoomsRequest) (*realtimev1.ListRoomsResponse, error) {
-	ns, page, size, err := s.page(r)
+func (s *roomServer) ListRooms(ctx context.Context, r *realtimev1.ListRoomsRequest) (*realtimev1.ListRoomsResponse, error) {
+	ns, page, size, err := s.page(ctx, r)
 	if err != nil {
 		return nil, statusError(err)
 	}

@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+
+	"github.com/realtime-svc/realtime-svc/service/access"
 )
 
 // ServerConfig says how the gRPC server behaves that NewServer makes. The zero value is the default.
@@ -27,6 +29,8 @@ type ServerConfig struct {
 	Registerer prometheus.Registerer
 	// MaxConcurrentStreams bounds the calls that are open on one connection; more wait at the client. Default 1000.
 	MaxConcurrentStreams uint32
+	// Guard decides who may call, what and how often. Nil lets everybody do everything, with 1000 streams for each address.
+	Guard *access.Guard
 }
 
 const (
@@ -40,6 +44,8 @@ const (
 	connectionTimeout = 10 * time.Second
 	// minKeepaliveTime is how often clients may ask.
 	minKeepaliveTime = 10 * time.Second
+	// maxHeaderBytes bounds the metadata of a call; gRPC's own bound is 16 MiB, for everybody who can connect.
+	maxHeaderBytes = 64 << 10
 )
 
 // NewServer returns a gRPC server with s, health and reflection registered, that recovers from panics, logs calls to
@@ -55,22 +61,29 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 		}
 	}
 	logger := callLogger(s.cfg.Logger)
-	logged := []logging.Option{logging.WithLogOnEvents(logging.FinishCall), logging.WithLevels(callLevel)}
+	logged := []logging.Option{logging.WithLogOnEvents(logging.FinishCall), logging.WithLevels(callLevel), logging.WithFieldsFromContext(callFields)}
 	recovered := recovery.WithRecoveryHandlerContext(s.recovered)
+	guard, err := cfg.guard()
+	if err != nil {
+		return nil, err
+	}
 	server := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
 			metrics.UnaryServerInterceptor(),
+			guard.Unary(statusError), // it logs what it refuses, within bounds: those behind it need not
 			logging.UnaryServerInterceptor(logger, logged...),
 			recovery.UnaryServerInterceptor(recovered),
 		),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor()),
+		grpc.ChainStreamInterceptor(guard.Streams(statusError)...),
 		grpc.ChainStreamInterceptor(
-			metrics.StreamServerInterceptor(),
 			logging.StreamServerInterceptor(logger, logged...),
 			recovery.StreamServerInterceptor(recovered),
 			s.endHealthWatch,
 		),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepaliveTime, PermitWithoutStream: true}),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(connectionTimeout),
 		grpc.MaxRecvMsgSize(s.cfg.Limits.MessageBytes + targetRoom),
 		grpc.MaxConcurrentStreams(cmp.Or(cfg.MaxConcurrentStreams, 1000)),
@@ -79,6 +92,13 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 	reflection.Register(server)
 	metrics.InitializeMetrics(server)
 	return server, nil
+}
+
+func (c *ServerConfig) guard() (*access.Guard, error) {
+	if c.Guard != nil {
+		return c.Guard, nil
+	}
+	return access.New(access.Config{})
 }
 
 // recovered makes a panic of a method a status and a line in the log.
@@ -126,10 +146,18 @@ func callLogger(l *slog.Logger) logging.Logger {
 	})
 }
 
+// callFields adds to a call's line who made it.
+func callFields(ctx context.Context) logging.Fields {
+	if name := callerOf(ctx); name != "" {
+		return logging.Fields{"caller", name}
+	}
+	return nil
+}
+
 // callLevel tells what somebody should look at from what callers do wrong and from what went well.
 func callLevel(code codes.Code) logging.Level {
 	switch code {
-	case codes.OK, codes.Canceled:
+	case codes.OK, codes.Canceled, codes.PermissionDenied, codes.Unauthenticated: // the guard logs the last two
 		return logging.LevelDebug
 	case codes.Unknown, codes.Internal, codes.DataLoss:
 		return logging.LevelError

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"sync"
@@ -209,6 +210,17 @@ func TestMessageSizes(t *testing.T) {
 
 func BenchmarkEmit(b *testing.B) {
 	w := newWorld(b)
+	benchmarkEmit(w.ctx, b, w)
+}
+
+// What a token costs, with every kind of right and limit.
+func BenchmarkEmitWithToken(b *testing.B) {
+	w := newGuarded(b, entryOf("chat", ", methods: [EmitService/Emit], namespaces: [/], rate: 1000000"))
+	benchmarkEmit(w.with("chat"), b, w)
+}
+
+func benchmarkEmit(ctx context.Context, b *testing.B, w *world) {
+	b.Helper()
 	f := w.socket(b, "/", "", "r")
 	f.onDeliver = func(*rooms.Message) bool { f.got = f.got[:0]; return true }
 	r := &realtimev1.EmitRequest{Target: inRooms("r"), Event: "message", Arguments: `["` + strings.Repeat("x", 60) + `"]`}
@@ -216,7 +228,7 @@ func BenchmarkEmit(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := w.emit.Emit(w.ctx, r); err != nil {
+			if _, err := w.emit.Emit(ctx, r); err != nil {
 				b.Error(err)
 			}
 		}

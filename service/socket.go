@@ -8,6 +8,7 @@ import (
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service/access"
 )
 
 // A batch of ListSockets is sent when it has this many sockets or bytes.
@@ -21,14 +22,14 @@ type socketServer struct {
 	*Service
 }
 
-func (s *socketServer) GetSocket(_ context.Context, r *realtimev1.GetSocketRequest) (*realtimev1.GetSocketResponse, error) {
+func (s *socketServer) GetSocket(ctx context.Context, r *realtimev1.GetSocketRequest) (*realtimev1.GetSocketResponse, error) {
 	c := s.checker()
 	name := cmp.Or(r.GetNamespace(), defaultNamespace)
 	id := c.socketID("socket_id", name, r.GetSocketId())
 	if err := c.err(); err != nil {
 		return nil, statusError(err)
 	}
-	ns, err := s.namespace(name)
+	ns, err := s.namespace(ctx, name)
 	if err != nil {
 		return nil, statusError(err)
 	}
@@ -42,7 +43,7 @@ func (s *socketServer) GetSocket(_ context.Context, r *realtimev1.GetSocketReque
 
 func (s *socketServer) ListSockets(r *realtimev1.ListSocketsRequest, stream realtimev1.SocketService_ListSocketsServer) error {
 	c := s.checker()
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(stream.Context(), &c, r.GetTarget())
 	if err != nil {
 		return statusError(err)
 	}
@@ -74,20 +75,25 @@ func (s *Service) sendSockets(stream realtimev1.SocketService_ListSocketsServer,
 	}
 }
 
-func (s *socketServer) CountSockets(_ context.Context, r *realtimev1.CountSocketsRequest) (*realtimev1.CountSocketsResponse, error) {
+func (s *socketServer) CountSockets(ctx context.Context, r *realtimev1.CountSocketsRequest) (*realtimev1.CountSocketsResponse, error) {
 	c := s.checker()
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(ctx, &c, r.GetTarget())
 	if err != nil {
 		return nil, statusError(err)
 	}
 	return &realtimev1.CountSocketsResponse{Count: uint32(ns.Count(target))}, nil
 }
 
-func (s *socketServer) DisconnectSockets(_ context.Context, r *realtimev1.DisconnectSocketsRequest) (*realtimev1.DisconnectSocketsResponse, error) {
+func (s *socketServer) DisconnectSockets(ctx context.Context, r *realtimev1.DisconnectSocketsRequest) (*realtimev1.DisconnectSocketsResponse, error) {
 	c := s.checker()
-	ns, target, err := s.target(&c, r.GetTarget())
+	ns, target, err := s.target(ctx, &c, r.GetTarget())
 	if err != nil {
 		return nil, statusError(err)
+	}
+	if r.GetCloseConnection() { // it has sockets in other namespaces, too
+		if err := access.CheckAll(ctx); err != nil {
+			return nil, statusError(err)
+		}
 	}
 	members := ns.Select(nil, target)
 	for _, m := range members {

@@ -18,7 +18,7 @@ import (
 //	help     one line, then what follows from it
 type Config struct {
 	Listen      string `name:"listen" group:"listeners" default:":8080" placeholder:"HOST:PORT" help:"Where browsers connect: Socket.IO and plain HTTP on one port. Without a host it listens on all addresses."`
-	GRPCListen  string `name:"grpc-listen" group:"listeners" default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where services connect with gRPC. Whoever reaches it may do everything: keep it on a private address."`
+	GRPCListen  string `name:"grpc-listen" group:"listeners" default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where services connect with gRPC. Without --grpc-tokens whoever reaches it may do everything: an address that others than this machine reach needs --grpc-tokens, or --grpc-tls-client-ca, or --grpc-insecure."`
 	AdminListen string `name:"admin-listen" group:"listeners" default:"127.0.0.1:9091" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics are served."`
 
 	WebTransportListen string         `name:"webtransport-listen" group:"listeners" placeholder:"HOST:PORT" help:"UDP address where browsers connect with WebTransport (HTTP/3), if that is among --transports. Empty: the address of --listen, as clients upgrade to the host and port at which they poll."`
@@ -84,6 +84,15 @@ type Config struct {
 	GroupMaxFailures  int           `name:"group-max-failures" group:"groups" default:"0" min:"0" max:"1000000" help:"How often the handling of an event may fail: a negative acknowledgement, none in time, or a member that was lost over it. Then --group-dead-letter applies. 0: it is delivered for ever, and what its socket does later waits behind it."`
 	GroupDeadLetter   string        `name:"group-dead-letter" group:"groups" default:"drop" oneof:"drop,disconnect" help:"What becomes of an event that failed too often. drop: it is dropped, counted and logged. disconnect: its socket is disconnected as well."`
 
+	GRPCTLSCert     string `name:"grpc-tls-cert" group:"grpc" placeholder:"FILE" help:"Certificate chain (PEM) of --grpc-listen, which then takes TLS only. It is read again when the file changes."`
+	GRPCTLSKey      string `name:"grpc-tls-key" group:"grpc" placeholder:"FILE" help:"Private key (PEM) of that certificate."`
+	GRPCTLSClientCA string `name:"grpc-tls-client-ca" group:"grpc" placeholder:"FILE" help:"Certificates (PEM) of those who sign the certificates of services. With it, a service must show one. It is read again when the file changes."`
+	GRPCTokens      string `name:"grpc-tokens" group:"grpc" placeholder:"FILE" help:"YAML file with the callers that may call, each with a bearer token or the name in its certificate, and its rights. It is read again when the file changes. Empty: callers need no token and may do everything."`
+	GRPCInsecure    bool   `name:"grpc-insecure" group:"grpc" negatable:"" default:"false" help:"Let --grpc-listen be an address that others than this machine reach, although neither tokens nor client certificates keep strangers out: something else must."`
+	GRPCRate        int    `name:"grpc-rate" group:"grpc" default:"0" min:"0" max:"1000000" help:"How many calls a second one caller may make, where --grpc-tokens says nothing else; without tokens an address is a caller. One more is refused with RATE_LIMITED. A message of EmitStream counts as a call, and is read later instead of refused. 0: no limit."`
+	GRPCBurst       int    `name:"grpc-burst" group:"grpc" default:"0" min:"0" max:"1000000" help:"How many calls one caller may make at once. 0: as many as in a second."`
+	GRPCMaxStreams  int    `name:"grpc-max-streams-per-caller" group:"grpc" default:"1000" min:"1" max:"1000000" help:"How many streams one caller may have open, where --grpc-tokens says nothing else; without tokens an address is a caller. One more is refused with TOO_MANY_STREAMS."`
+
 	Engine          string        `name:"engine" group:"process" default:"auto" oneof:"auto,loops,portable" help:"How connections are driven: descriptor loops (Linux), a goroutine each (portable), or the best that the system has (auto)."`
 	HeadTimeout     time.Duration `name:"head-timeout" group:"process" default:"10s" min:"100ms" max:"5m" help:"How long a new connection may take to send the head of its first request."`
 	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many connections may be in that state at a time. One more, and the oldest of them is closed."`
@@ -105,6 +114,7 @@ var groups = []group{
 	{"limits", "Limits"},
 	{"services", "Services"},
 	{"groups", "Consumer groups"},
+	{"grpc", "Callers of gRPC"},
 	{"process", "Process"},
 }
 

@@ -107,24 +107,31 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"cors-methods": "GET", "cors-allowed-headers": "a,b", "cors-exposed-headers": "c", "cors-max-age": "1h", "allowed-origins": "https://*.a.b",
 		"cookie": "io; Path=/x", "http-compression-threshold": "0", "per-message-deflate": "true", "deflate-threshold": "2KiB",
 		"max-sessions-per-address": "14", "max-connections-per-address": "15", "handshakes-per-second": "16", "max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
+		"grpc-tls-cert": "/c", "grpc-tls-key": "/k", "grpc-tls-client-ca": "/a", "grpc-tokens": "/t", "grpc-insecure": "true", "grpc-rate": "17", "grpc-burst": "18",
+		"grpc-max-streams-per-caller": "19",
 	}
+	with := map[string]string{"grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k"}
 	for _, s := range settings(&Config{}) {
 		text, ok := values[s.name]
 		if !ok {
 			t.Errorf("no test value for --%s", s.name)
 			continue
 		}
-		want, _, err := read(t, []string{"--" + s.name + "=" + text})
+		others := strings.FieldsFunc(with[s.name], func(r rune) bool { return r == ',' })
+		before, _, _ := read(t, others)
+		want, _, err := read(t, append([]string{"--" + s.name + "=" + text}, others...))
 		if err != nil {
 			t.Errorf("--%s=%s: %v", s.name, text, err)
 			continue
 		}
-		if cmp.Equal(want, defaultConfig(), prefixes) {
+		if cmp.Equal(want, before, prefixes) {
 			t.Errorf("--%s=%s changes nothing", s.name, text)
 		}
 		for way, got := range map[string]func() (Config, string, error){
-			"environment": func() (Config, string, error) { return read(t, nil, envName(s.name)+"="+text) },
-			"file":        func() (Config, string, error) { return read(t, []string{"--config=" + file(t, s.name+": "+text)}) },
+			"environment": func() (Config, string, error) { return read(t, others, envName(s.name)+"="+text) },
+			"file": func() (Config, string, error) {
+				return read(t, append([]string{"--config=" + file(t, s.name+": "+text)}, others...))
+			},
 		} {
 			cfg, _, err := got()
 			if err != nil {
@@ -177,6 +184,21 @@ func TestMistakes(t *testing.T) {
 			args: []string{"--transports=webtransport", "--webtransport-listen=1"},
 			want: "--webtransport-cert: webtransport among --transports needs it\n--webtransport-key: webtransport among --transports needs it\n" +
 				`--webtransport-listen: "1" does not have the form host:port`,
+		},
+		"gRPC for all": {
+			args: []string{"--grpc-listen=:9090"},
+			want: `--grpc-listen: ":9090" can be reached from other machines, and whoever reaches it controls every client: set --grpc-tokens or --grpc-tls-client-ca, listen on 127.0.0.1, or say --grpc-insecure if something else keeps strangers out`,
+		},
+		"gRPC by name": {
+			args: []string{"--grpc-listen=example:9090", "--grpc-tls-key=/k", "--grpc-tls-client-ca="},
+			want: `--grpc-listen: "example:9090" can be reached from other machines, and whoever reaches it controls every client: set --grpc-tokens or --grpc-tls-client-ca, listen on 127.0.0.1, or say --grpc-insecure if something else keeps strangers out` + "\n" +
+				"--grpc-tls-key: needs --grpc-tls-cert",
+		},
+		"gRPC with half of TLS": {
+			args: []string{"--grpc-tls-cert=/c"}, want: "--grpc-tls-cert: needs --grpc-tls-key",
+		},
+		"gRPC with another's half of TLS": {
+			args: []string{"--grpc-tls-client-ca=/a"}, want: "--grpc-tls-client-ca: needs --grpc-tls-cert",
 		},
 		"proxies": {
 			args: []string{"--trusted-proxies=10.0.0.0"},

@@ -23,9 +23,10 @@ var mayImport = map[string][]string{
 	"wsedge":             {"rooms", "wsedge/engineio", "wsedge/socketio", "wsedge/transport", "wsedge/netpoll"},
 	"gen/go/realtime/v1": {},
 	"service/feed":       {"rooms"},
-	"service":            {"gen/go/realtime/v1", "rooms", "service/feed"},
+	"service/access":     {"gen/go/realtime/v1"},
+	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"service/consumer":   {"gen/go/realtime/v1"},
-	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "wsedge"},
+	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "wsedge"},
 	"examples/chat":      {"gen/go/realtime/v1", "service/consumer"},
 }
 
@@ -40,7 +41,8 @@ var onlyIn = map[string][]string{
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
-	"github.com/goccy/":          {"cmd/"},
+	"github.com/goccy/":          {"cmd/", "service/access"},
+	"golang.org/x/time/":         {"service/access"},
 	"golang.org/x/sys/":          {"wsedge/netpoll"},
 }
 

@@ -46,6 +46,7 @@ func (p *Process) Start(ctx context.Context) error {
 	if err := p.startWebTransport(ctx, &config); err != nil {
 		return fail(webTransportFlag, err)
 	}
+	p.startGuard()
 	for i, l := range listeners {
 		p.serves.Go(func() { p.ended(l.flag, l.serve(opened[i])) })
 	}
@@ -86,7 +87,7 @@ func (c *Config) certificates(logger *slog.Logger) (*certificates, error) {
 	if !c.webTransport() {
 		return nil, nil //nolint:nilnil // nothing needs any
 	}
-	found, err := newCertificates(c.WebTransportCert, c.WebTransportKey, logger)
+	found, err := newCertificates(certificateFiles{cert: c.WebTransportCert, key: c.WebTransportKey}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("--webtransport-cert: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/service"
+	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
@@ -30,13 +31,16 @@ type Process struct {
 	edge         *wsedge.Server
 	recovery     *wsedge.Recovery // nil: lost sockets are not kept
 	certificates *certificates    // nil: there is no WebTransport
+	guard        *access.Guard
 	grpc         *grpc.Server
 	admin        *http.Server
 
 	addrs  Addrs      // set by Start
 	failed chan error // what ended a listener before Stop; has room for all
 	ready  atomic.Bool
-	serves sync.WaitGroup // the goroutines of the listeners
+	serves sync.WaitGroup // the goroutines of the listeners and of the guard
+
+	endGuard context.CancelFunc // set by Start
 }
 
 // Addrs is where a started Process listens.
@@ -64,7 +68,7 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 		return nil, err
 	}
 	registry := newRegistry(cfg.NodeID)
-	if p.grpc, err = service.NewServer(p.service, service.ServerConfig{Registerer: registry}); err != nil {
+	if err = p.newGRPC(registry); err != nil {
 		return nil, err
 	}
 	if p.certificates, err = cfg.certificates(logger); err != nil {
@@ -134,6 +138,7 @@ func (p *Process) Stop(ctx context.Context) error {
 		cancel()
 		p.logger.Debug("stopped a part", "part", c.name, "took", time.Since(began))
 	}
+	p.endGuard()
 	p.serves.Wait()
 	return errors.Join(errs...)
 }

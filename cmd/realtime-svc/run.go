@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -142,16 +141,8 @@ func announce(logger *slog.Logger, cfg Config, at Addrs) {
 		started = append(started, "webtransport_listen", at.WebTransport.String())
 	}
 	logger.Info("started", started...)
-	if !loopback(at.GRPC) {
-		logger.Warn("gRPC listens beyond this machine and has no authentication: whoever reaches it controls every client",
-			"grpc_listen", at.GRPC.String())
-	}
+	warnOfGRPC(logger, cfg, at.GRPC)
 	if cfg.ServeClient && wsedge.ClientVersion() == "" {
 		logger.Warn("this build carries no Socket.IO client: pages must load it from elsewhere (make build with npm installed puts it in)")
 	}
-}
-
-func loopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
 }

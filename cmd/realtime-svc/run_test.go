@@ -159,12 +159,23 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	for args, want := range map[string]bool{"--grpc-listen=0.0.0.0:0": true, "--grpc-listen=127.0.0.1:0": false} {
-		p, _ := launchOnAnyPorts(t, args)
+	tokens := file(t, "- { name: a, token: 0123456789abcdef }\n")
+	const reachable = "--grpc-listen=0.0.0.0:0"
+	for _, c := range []struct {
+		args []string
+		want string // "": no warning
+	}{
+		{[]string{reachable, "--grpc-insecure"}, "no authentication"},
+		{[]string{reachable, "--grpc-tokens=" + tokens}, "without TLS"},
+		{[]string{"--grpc-listen=127.0.0.1:0"}, ""},
+	} {
+		p, _ := launchOnAnyPorts(t, c.args...)
 		p.signal(syscall.SIGTERM)
 		p.exit()
-		if said := strings.Contains(p.all.String(), "no authentication"); said != want {
-			t.Errorf("%s: warned %v\n%s", args, said, p.all.String())
+		for _, text := range []string{"no authentication", "without TLS"} {
+			if said := strings.Contains(p.all.String(), text); said != (text == c.want) {
+				t.Errorf("%s: %q: %v\n%s", c.args, text, said, p.all.String())
+			}
 		}
 	}
 }

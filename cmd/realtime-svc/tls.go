@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,23 +17,36 @@ import (
 // what is there.
 const lookEvery = time.Second
 
-// certificates hands out the certificate that a pair of PEM files holds, and takes a new one from them without a restart
-// as soon as a handshake comes more than lookEvery after the change. Files that do not belong together, as happens while
-// the second of them is being written, or cannot be read, leave the last good certificate in use and are tried again.
-// All methods may be called from any goroutine.
+// certificates hands out the certificate that a pair of PEM files holds, and who may sign those of clients, and takes new ones
+// from the files without a restart as soon as a handshake comes more than lookEvery after the change. Files that do not belong
+// together, as happens while the second of them is being written, or cannot be read, leave the last good ones in use and are
+// tried again. All methods may be called from any goroutine.
 type certificates struct {
 	// Fixed at construction.
-	certFile, keyFile string
-	log               *slog.Logger
-	now               func() time.Time
+	files certificateFiles
+	log   *slog.Logger
+	now   func() time.Time
 
-	current atomic.Pointer[tls.Certificate]
+	current atomic.Pointer[material]
 
 	mu       sync.Mutex // guards the following; held while the files are read
 	looked   time.Time
-	stamps   [2]stamp  // of current
-	rejected *[2]stamp // of the files that the log has told about; nil: none
+	stamps   stamps  // of current
+	rejected *stamps // of the files that the log has told about; nil: none
 }
+
+// certificateFiles are PEM files: a certificate, followed by what leads to its root, its private key, and who may sign the
+// certificates of clients, which are not asked for without it ("").
+type certificateFiles struct{ cert, key, clientCA string }
+
+// material is what the files hold.
+type material struct {
+	certificate tls.Certificate
+	clientCA    *x509.CertPool // nil: clients need no certificate
+}
+
+// stamps are those of certificateFiles, in that order.
+type stamps [3]stamp
 
 // stamp tells two versions of a file apart. The zero value is a file that is not there.
 type stamp struct {
@@ -47,7 +63,14 @@ func (s stamp) same(other stamp) bool {
 	return s.modified.Equal(other.modified) && s.size == other.size && os.SameFile(s.info, other.info)
 }
 
-func same(a, b [2]stamp) bool { return a[0].same(b[0]) && a[1].same(b[1]) }
+func same(a, b stamps) bool {
+	for i := range a {
+		if !a[i].same(b[i]) {
+			return false
+		}
+	}
+	return true
+}
 
 func stampOf(path string) stamp {
 	info, err := os.Stat(path)
@@ -57,10 +80,9 @@ func stampOf(path string) stamp {
 	return stamp{info.ModTime(), info.Size(), info}
 }
 
-// newCertificates reads the files: the certificate, followed by what leads to its root, and its private key. It fails if
-// they cannot be used.
-func newCertificates(certFile, keyFile string, log *slog.Logger) (*certificates, error) {
-	c := &certificates{certFile: certFile, keyFile: keyFile, log: log, now: time.Now}
+// newCertificates reads the files. It fails if they cannot be used.
+func newCertificates(files certificateFiles, log *slog.Logger) (*certificates, error) {
+	c := &certificates{files: files, log: log, now: time.Now}
 	c.looked = c.now()
 	stamps := c.stampFiles()
 	if err := c.load(stamps); err != nil {
@@ -74,13 +96,35 @@ func (c *certificates) config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 }
 
+// grpc returns a new tls.Config for gRPC: with client certificates, if there is a file of who signs them. A session is not
+// resumed: that would pass over a change of the file, and services connect seldom.
+func (c *certificates) grpc() *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := c.latest()
+		one := config.Clone()
+		one.GetConfigForClient = nil
+		one.Certificates = []tls.Certificate{now.certificate}
+		if now.clientCA != nil {
+			one.ClientAuth, one.ClientCAs = tls.RequireAndVerifyClientCert, now.clientCA
+		}
+		return one, nil
+	}
+	return config
+}
+
 // get implements tls.Config.GetCertificate. It never fails.
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return &c.latest().certificate, nil
+}
+
+// latest looks whether there is something new and returns it.
+func (c *certificates) latest() *material {
 	if c.mu.TryLock() { // else somebody looks already
 		c.look()
 		c.mu.Unlock()
 	}
-	return c.current.Load(), nil
+	return c.current.Load()
 }
 
 // look takes a new certificate if there is one. mu must be held.
@@ -95,25 +139,55 @@ func (c *certificates) look() {
 		return
 	}
 	if err := c.load(stamps); err == nil {
-		c.log.Info("TLS certificate replaced", "file", c.certFile, "expires", c.current.Load().Leaf.NotAfter)
+		c.log.Info("TLS certificate replaced", "file", c.files.cert, "expires", c.current.Load().certificate.Leaf.NotAfter)
 	} else if c.rejected == nil || !same(stamps, *c.rejected) {
 		c.rejected = &stamps
 		c.log.Error("TLS certificate not replaced; the last good one stays in use", "error", err)
 	}
 }
 
-// stampFiles looks at both files. It is done before they are read: what is written meanwhile is found the next time.
-func (c *certificates) stampFiles() [2]stamp {
-	return [2]stamp{stampOf(c.certFile), stampOf(c.keyFile)}
+// stampFiles looks at the files. It is done before they are read: what is written meanwhile is found the next time.
+func (c *certificates) stampFiles() stamps {
+	return stamps{stampOf(c.files.cert), stampOf(c.files.key), stampOf(c.files.clientCA)}
 }
 
 // load reads the files. mu must be held, except at construction.
-func (c *certificates) load(stamps [2]stamp) error {
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+func (c *certificates) load(stamps stamps) error {
+	pair, err := tls.LoadX509KeyPair(c.files.cert, c.files.key)
 	if err != nil {
-		return fmt.Errorf("TLS certificate %s with key %s: %w", c.certFile, c.keyFile, err)
+		return fmt.Errorf("TLS certificate %s with key %s: %w", c.files.cert, c.files.key, err)
 	}
-	c.current.Store(&pair)
+	next := &material{certificate: pair}
+	if c.files.clientCA != "" {
+		if next.clientCA, err = loadPool(c.files.clientCA); err != nil {
+			return err
+		}
+	}
+	c.current.Store(next)
 	c.stamps, c.rejected = stamps, nil
 	return nil
+}
+
+// loadPool reads certificates of which there must be at least one, and nothing else: a part of a file that is left out in silence
+// would be somebody who cannot connect.
+func loadPool(path string) (*x509.CertPool, error) {
+	rest, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for n := 0; ; n++ {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			if n == 0 || len(bytes.TrimSpace(rest)) > 0 {
+				return nil, fmt.Errorf("%s: not certificates in PEM form, or not only", path)
+			}
+			return pool, nil
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: certificate %d: %w", path, n+1, err)
+		}
+		pool.AddCert(certificate)
+	}
 }

@@ -59,7 +59,7 @@ func newCertFixture(t *testing.T) *certFixture {
 	f := &certFixture{t: t, cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), clock: time.Unix(1e9, 0)}
 	cert, key := pemPair(t, 1)
 	f.write(cert, key)
-	c, err := newCertificates(f.cert, f.key, slog.New(slog.NewTextHandler(&f.log, nil)))
+	c, err := newCertificates(certificateFiles{cert: f.cert, key: f.key}, slog.New(slog.NewTextHandler(&f.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestCertificatesAtTheStart(t *testing.T) {
 	other, _ := pemPair(t, 2)
 	f.write(other, nil)
 	for _, files := range [][2]string{{f.cert, f.key}, {f.cert + "x", f.key}, {f.cert, ""}} {
-		_, err := newCertificates(files[0], files[1], slog.New(slog.DiscardHandler))
+		_, err := newCertificates(certificateFiles{cert: files[0], key: files[1]}, slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), files[0]) || !strings.Contains(err.Error(), files[1]) {
 			t.Errorf("%v: %v", files, err)
 		}

@@ -26,6 +26,8 @@ const (
 //
 // An INVALID_ARGUMENT carries a google.rpc.BadRequest instead, with the violations of the request (the first 32) and
 // the path of its field, e.g. "target.rooms[2]". An UNAVAILABLE also carries a google.rpc.RetryInfo.
+//
+// Besides what the methods name, each may end with the reasons from TOKEN_INVALID on, as the server is configured.
 type ErrorReason int32
 
 const (
@@ -54,7 +56,8 @@ const (
 	ErrorReason_ERROR_REASON_TOKEN_INVALID ErrorReason = 9
 	// PERMISSION_DENIED: the caller's token does not give it this method. Metadata: "method".
 	ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED ErrorReason = 10
-	// PERMISSION_DENIED: the caller's token does not give it this namespace. Metadata: "namespace".
+	// PERMISSION_DENIED: the caller's token does not give it this namespace. Metadata: "namespace", "*" for all: an empty list of
+	// namespaces, AdmitAttach.handshakes and DisconnectSocketsRequest.close_connection need every one.
 	ErrorReason_ERROR_REASON_NAMESPACE_NOT_ALLOWED ErrorReason = 11
 	// RESOURCE_EXHAUSTED: the caller makes more calls than it may. With a RetryInfo.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 12
