@@ -85,9 +85,10 @@ func fromBatch(b *feed.Batch, node string) *realtimev1.WatchResponse {
 // fromEvent leaves Kind unset for a kind that the schema does not have.
 func fromEvent(e *rooms.Event, node string) *realtimev1.Event {
 	event := &realtimev1.Event{
-		Time:      timestamppb.New(e.Time),
-		Namespace: e.Namespace,
-		User:      e.User,
+		Time:        timestamppb.New(e.Time),
+		Namespace:   e.Namespace,
+		User:        e.User,
+		Traceparent: e.Trace,
 	}
 	if e.Socket != (rooms.SocketID{}) {
 		event.SocketId = e.Socket.String()

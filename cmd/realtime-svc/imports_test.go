@@ -23,8 +23,9 @@ var mayImport = map[string][]string{
 	"wsedge":             {"rooms", "wsedge/engineio", "wsedge/socketio", "wsedge/transport", "wsedge/netpoll"},
 	"gen/go/realtime/v1": {},
 	"service/feed":       {"rooms"},
+	"service/tracing":    {"rooms"},
 	"service":            {"gen/go/realtime/v1", "rooms", "service/feed"},
-	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "wsedge"},
+	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/feed", "service/tracing", "wsedge"},
 	"examples/chat":      {"gen/go/realtime/v1"},
 }
 
@@ -38,6 +39,7 @@ var onlyIn = map[string][]string{
 	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
+	"go.opentelemetry.io/":       {"service/tracing", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
 	"github.com/goccy/":          {"cmd/"},
 	"golang.org/x/sync/":         {"examples/"},

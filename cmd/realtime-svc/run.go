@@ -120,6 +120,9 @@ func newLogger(cfg Config, w io.Writer) *slog.Logger {
 	if cfg.LogFormat == "json" {
 		h = slog.NewJSONHandler(w, options)
 	}
+	if cfg.TraceEndpoint != "" {
+		h = traced{h}
+	}
 	return slog.New(h).With("node", cfg.NodeID)
 }
 

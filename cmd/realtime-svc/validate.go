@@ -113,6 +113,7 @@ func (c *Config) checkShapes() []error {
 	}
 	c.checkPages(wrong)
 	c.checkWebTransport(wrong)
+	c.checkTracing(wrong)
 	if !nodeShape.MatchString(c.NodeID) {
 		wrong("node-id", "%q is longer than 64 characters or has others than letters, digits, '.', '_' and '-'", c.NodeID)
 	}
