@@ -50,6 +50,7 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 		cfg.NodeID = hostName()
 	}
 	logger := newLogger(cfg, stderr)
+	defer flushLog(logger)
 	p, err := NewProcess(cfg, logger)
 	if err == nil {
 		err = p.Start(context.Background())
@@ -123,7 +124,14 @@ func newLogger(cfg Config, w io.Writer) *slog.Logger {
 	if cfg.TraceEndpoint != "" {
 		h = traced{h}
 	}
-	return slog.New(h).With("node", cfg.NodeID)
+	return slog.New(newLimited(h)).With("node", cfg.NodeID)
+}
+
+// flushLog tells which lines were left out until now.
+func flushLog(logger *slog.Logger) {
+	if h, ok := logger.Handler().(limited); ok {
+		h.flush()
+	}
 }
 
 // hostName names this process where the configuration does not.
