@@ -15,6 +15,7 @@ type Refusal string
 
 // The refusals.
 const (
+	RefusedTooLarge   Refusal = "too large"   // no consumer could be sent it
 	RefusedOverloaded Refusal = "overloaded"  // a consumer group has no room
 	RefusedNotAllowed Refusal = "not allowed" // clients may not send this event in this namespace
 )

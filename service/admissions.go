@@ -15,13 +15,15 @@ const (
 	MessageUnavailable = "admission unavailable" // nobody attached under PolicyDeny, or shut down
 	MessageOverloaded  = "admission overloaded"  // too many questions are open
 	MessageFailed      = "admission failed"      // the answer was not valid
+	MessageNoRoom      = "overloaded"            // a consumer group of the namespace has no room
 )
 
 // Admissions asks attached services whether clients may connect. Questions go to the services in turn; one that leaves
 // hands on what it has not answered. There is one timer and no goroutine. All methods may be called from any goroutine.
 type Admissions struct {
 	// Fixed at construction.
-	cfg AdmissionConfig
+	cfg     AdmissionConfig
+	hasRoom func(namespace string) bool // feed.Feed.HasRoom; nil: there always is
 
 	mu       sync.Mutex // guards the following
 	attached []*attachment
@@ -76,6 +78,8 @@ type AdmissionStats struct {
 	Unattended uint64
 	// TimedOut, Overloaded and Failed count refusals with the message of that name.
 	TimedOut, Overloaded, Failed uint64
+	// NoRoom counts refusals since a consumer group had no room.
+	NoRoom uint64
 	// HandedOn counts open questions taken over from a service that left.
 	HandedOn uint64
 	// Ignored counts answers to questions that were no longer open.
@@ -98,8 +102,13 @@ func (a *Admissions) Stats() AdmissionStats {
 // Admit answers at once (ok) when nobody needs to be asked. Otherwise later is called exactly once, from another
 // goroutine, at the latest when the time is up. It must not block. q, which has a handshake, must not change any more.
 func (a *Admissions) Admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool) {
+	room := a.hasRoom == nil || a.hasRoom(q.Namespace)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !room {
+		a.stats.NoRoom++
+		return refused(MessageNoRoom), true
+	}
 	if a.closed {
 		return refused(MessageUnavailable), true
 	}

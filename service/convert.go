@@ -82,12 +82,39 @@ func fromBatch(b *feed.Batch, node string) *realtimev1.WatchResponse {
 	return &realtimev1.WatchResponse{Message: &realtimev1.WatchResponse_Batch{Batch: batch}}
 }
 
+func fromJoined(j feed.Joined) *realtimev1.ConsumeResponse {
+	return &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Opened{Opened: &realtimev1.ConsumeOpened{
+		Created: j.Created, Members: uint32(j.Members), Backlog: uint64(j.Backlog), //nolint:gosec // counts
+	}}}
+}
+
+func fromDeliveries(batch []feed.Delivery, node string) *realtimev1.ConsumeResponse {
+	// One piece of memory for all: this is a hot path.
+	deliveries := make([]realtimev1.ConsumeDelivery, len(batch))
+	list := make([]*realtimev1.ConsumeDelivery, len(batch))
+	for i := range batch {
+		d := &deliveries[i]
+		d.Id, d.Attempt, d.Event = batch[i].ID, uint32(batch[i].Attempt), fromEvent(batch[i].Event, node) //nolint:gosec // a count
+		list[i] = d
+	}
+	return &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Batch{Batch: &realtimev1.ConsumeBatch{Deliveries: list}}}
+}
+
+// maxTokenEcho bounds what is given back of an ack token.
+const maxTokenEcho = 1024
+
+func fromReplyFailure(r *realtimev1.ConsumeReply, err error) *realtimev1.ConsumeReplyFailed {
+	token := r.GetAckToken()
+	return &realtimev1.ConsumeReplyFailed{AckToken: text(token[:min(len(token), maxTokenEcho)]), Error: toStatus(err)}
+}
+
 // fromEvent leaves Kind unset for a kind that the schema does not have.
 func fromEvent(e *rooms.Event, node string) *realtimev1.Event {
 	event := &realtimev1.Event{
-		Time:        timestamppb.New(e.Time),
-		Namespace:   e.Namespace,
-		User:        e.User,
+		Time:      timestamppb.New(e.Time),
+		Namespace: e.Namespace,
+		User:      e.User,
+
 		Traceparent: e.Trace,
 	}
 	if e.Socket != (rooms.SocketID{}) {

@@ -3,6 +3,10 @@ package service
 import (
 	"cmp"
 	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
@@ -79,13 +83,21 @@ func toMessage(c *checker, r messageRequest) *rooms.Message {
 	}
 }
 
-func (s *Service) filter(r *realtimev1.WatchRequest) (feed.Filter, error) {
-	c := s.checker()
-	c.entries("namespaces", len(r.GetNamespaces()))
-	filter := feed.Filter{Names: c.names("event_names", r.GetEventNames())}
-	if c.entries("kinds", len(r.GetKinds())) {
+// filterRequest is what WatchRequest and ConsumeOpen have in common.
+type filterRequest interface {
+	GetNamespaces() []string
+	GetKinds() []realtimev1.EventKind
+	GetEventNames() []string
+}
+
+// filter checks the fields of r, which stands at that path of the request, e.g. "open.", and finds its namespaces if c has no
+// violations so far.
+func (s *Service) filter(c *checker, path string, r filterRequest) (feed.Filter, error) {
+	c.entries(path+"namespaces", len(r.GetNamespaces()))
+	filter := feed.Filter{Names: c.names(path+"event_names", r.GetEventNames())}
+	if c.entries(path+"kinds", len(r.GetKinds())) {
 		for i, kind := range r.GetKinds() {
-			filter.Kinds = append(filter.Kinds, toKind(&c, i, kind))
+			filter.Kinds = append(filter.Kinds, toKind(c, fmt.Sprintf("%skinds[%d]", path, i), kind))
 		}
 	}
 	if err := c.err(); err != nil {
@@ -107,10 +119,10 @@ var kinds = map[realtimev1.EventKind]rooms.EventKind{
 	realtimev1.EventKind_EVENT_KIND_ROOM_DELETED: rooms.KindRoomDeleted,
 }
 
-func toKind(c *checker, index int, kind realtimev1.EventKind) rooms.EventKind {
+func toKind(c *checker, field string, kind realtimev1.EventKind) rooms.EventKind {
 	k, ok := kinds[kind]
 	if !ok {
-		c.violate(fmt.Sprintf("kinds[%d]", index), "%d is not a kind of event", kind)
+		c.violate(field, "%d is not a kind of event", kind)
 	}
 	return k
 }
@@ -164,8 +176,15 @@ func (s *Service) page(r *realtimev1.ListRoomsRequest) (*rooms.Namespace, *pageT
 	return ns, &page, cmp.Or(size, defaultPageSize), err
 }
 
+// replyRequest is what ReplyRequest and ConsumeReply have in common.
+type replyRequest interface {
+	GetAckToken() string
+	GetArguments() string
+	GetAttachments() [][]byte
+}
+
 // reply returns the member that waits for a reply, the id by which it knows it, and the reply's arguments.
-func (s *Service) reply(r *realtimev1.ReplyRequest) (m rooms.Member, id uint64, args []byte, err error) {
+func (s *Service) reply(r replyRequest) (m rooms.Member, id uint64, args []byte, err error) {
 	c := s.checker()
 	token, err := parseAckToken(r.GetAckToken())
 	if err != nil {
@@ -200,4 +219,87 @@ func (s *Service) attach(r *realtimev1.AdmitRequest) ([]string, error) {
 		return nil, err
 	}
 	return s.namespaces(r.GetAttach().GetNamespaces())
+}
+
+// Bounds of the fields of Consume.
+const (
+	defaultConsumeEvents = 256
+	maxConsumeEvents     = 100_000
+	defaultConsumeBytes  = 8 << 20
+	minConsumeBytes      = 64 << 10
+	maxConsumeBytes      = 1 << 30
+	defaultAckDeadline   = 30 * time.Second
+	minAckDeadline       = 100 * time.Millisecond
+	maxAckDeadline       = time.Hour
+	maxNackDelay         = time.Hour
+)
+
+// open translates the first message of Consume; r is nil if there was none.
+func (s *Service) open(r *realtimev1.ConsumeRequest) (group string, filter feed.Filter, cfg feed.MemberConfig, err error) {
+	c, open := s.checker(), r.GetOpen()
+	if open == nil {
+		c.violate("open", "is required in the first message")
+		return "", filter, cfg, c.err()
+	}
+	c.name("open.group", -1, open.GetGroup())
+	if !utf8.ValidString(open.GetGroup()) {
+		c.violate("open.group", "must be UTF-8")
+	}
+	if n := open.GetMaxEvents(); n > maxConsumeEvents {
+		c.violate("open.max_events", "must be at most %d, not %d", maxConsumeEvents, n)
+	}
+	cfg = feed.MemberConfig{
+		MaxEvents:  cmp.Or(int(open.GetMaxEvents()), defaultConsumeEvents),
+		MaxBytes:   cmp.Or(c.consumeBytes("open.max_bytes", open.GetMaxBytes()), defaultConsumeBytes),
+		AckTimeout: c.duration("open.ack_timeout", open.GetAckTimeout(), minAckDeadline, maxAckDeadline),
+	}
+	if open.GetAckTimeout() == nil {
+		cfg.AckTimeout = defaultAckDeadline
+	}
+	prefixes := c.names("open.event_prefixes", open.GetEventPrefixes())
+	filter, err = s.filter(&c, "open.", open)
+	filter.Prefixes = prefixes
+	return open.GetGroup(), filter, cfg, err
+}
+
+// consumeBytes checks a bound on what is unsettled; zero stays zero.
+func (c *checker) consumeBytes(field string, n uint64) int {
+	if n != 0 && (n < minConsumeBytes || n > maxConsumeBytes) {
+		c.violate(field, "must be from %d to %d, not %d", minConsumeBytes, maxConsumeBytes, n)
+		return 0
+	}
+	return int(n) //nolint:gosec // in range
+}
+
+// duration checks a duration with inclusive bounds; nil is zero and always valid.
+func (c *checker) duration(field string, d *durationpb.Duration, low, high time.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	v := d.AsDuration()
+	if d.CheckValid() != nil || v < low || v > high {
+		c.violate(field, "must be from %s to %s", low, high)
+	}
+	return v
+}
+
+func toNacks(c *checker, list []*realtimev1.ConsumeNack) []feed.Nack {
+	if len(list) == 0 {
+		return nil
+	}
+	nacks := make([]feed.Nack, len(list))
+	for i, n := range list {
+		nacks[i] = feed.Nack{ID: n.GetDeliveryId(), Release: n.GetRelease()}
+		if n.GetDelay() != nil {
+			nacks[i].Delay = c.duration(fmt.Sprintf("settle.nacks[%d].delay", i), n.GetDelay(), 0, maxNackDelay)
+		}
+	}
+	return nacks
+}
+
+func toCredit(c *checker, r *realtimev1.ConsumeCredit) (maxEvents, maxBytes int) {
+	if n := r.GetMaxEvents(); n > maxConsumeEvents {
+		c.violate("credit.max_events", "must be at most %d, not %d", maxConsumeEvents, n)
+	}
+	return int(r.GetMaxEvents()), c.consumeBytes("credit.max_bytes", r.GetMaxBytes())
 }

@@ -82,6 +82,8 @@ var statuses = []struct {
 	{errNodeNotFound, codes.NotFound, realtimev1.ErrorReason_ERROR_REASON_NODE_NOT_FOUND},
 	{errShuttingDown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
 	{feed.ErrShutdown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
+	{feed.ErrMismatch, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_GROUP_MISMATCH},
+	{feed.ErrTooMany, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_GROUPS},
 }
 
 // statusError returns the error that a method ends with: nil for nil, a status with details for what this package
@@ -115,6 +117,12 @@ func statusError(err error) error {
 		return status.FromContextError(err).Err()
 	}
 	return status.Error(codes.Internal, err.Error())
+}
+
+// toStatus is statusError for one of many requests on a stream.
+func toStatus(err error) *realtimev1.Status {
+	p := status.Convert(statusError(err)).Proto()
+	return &realtimev1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}
 }
 
 func errorInfo(reason realtimev1.ErrorReason) *errdetails.ErrorInfo {

@@ -12,7 +12,8 @@ type eventServer struct {
 }
 
 func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventService_WatchServer) error {
-	filter, err := s.filter(r)
+	c := s.checker()
+	filter, err := s.filter(&c, "", r)
 	if err != nil {
 		return statusError(err)
 	}
@@ -37,12 +38,17 @@ func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventS
 }
 
 func (s *eventServer) Reply(_ context.Context, r *realtimev1.ReplyRequest) (*realtimev1.ReplyResponse, error) {
-	member, id, args, err := s.reply(r)
-	if err != nil {
-		return nil, statusError(err)
-	}
-	if err := member.Reply(id, args, r.GetAttachments()); err != nil {
+	if err := s.sendReply(r); err != nil {
 		return nil, statusError(err)
 	}
 	return &realtimev1.ReplyResponse{}, nil
+}
+
+// sendReply answers one acknowledgement.
+func (s *Service) sendReply(r replyRequest) error {
+	member, id, args, err := s.reply(r)
+	if err != nil {
+		return err
+	}
+	return member.Reply(id, args, r.GetAttachments())
 }

@@ -27,9 +27,11 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	admissions := newAdmissions(cfg.Admission)
+	admissions.hasRoom = cfg.Feed.HasRoom
 	return &Service{
 		cfg:        cfg,
-		admissions: newAdmissions(cfg.Admission),
+		admissions: admissions,
 		health:     health.NewServer(),
 		done:       make(chan struct{}),
 	}, nil

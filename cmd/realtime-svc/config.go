@@ -74,6 +74,16 @@ type Config struct {
 	AdmissionTimeout time.Duration `name:"admission-timeout" group:"services" default:"5s" min:"10ms" max:"5m" help:"How long an admission service may take to decide. Then the client is refused. --connect-timeout goes on meanwhile."`
 	WatchBuffer      ByteSize      `name:"watch-buffer" group:"services" default:"16MiB" unit:"bytes" min:"3MiB" max:"1GiB" help:"How much may wait for one watcher that reads slowly. Beyond it the watcher loses events and is told how many."`
 
+	MaxGroups         int           `name:"max-groups" group:"groups" default:"1000" min:"1" max:"100000" help:"How many consumer groups there may be. One more is refused."`
+	MaxGroupMembers   int           `name:"max-group-members" group:"groups" default:"1000" min:"1" max:"100000" help:"How many members each may have. One more is refused."`
+	GroupRetention    time.Duration `name:"group-retention" group:"groups" default:"5m" min:"1s" max:"24h" help:"How long a group without members keeps what clients do. Then it ends, and what it kept is lost; this is counted and logged."`
+	GroupBuffer       ByteSize      `name:"group-buffer" group:"groups" default:"64MiB" unit:"bytes" min:"3MiB" max:"64GiB" help:"How much may wait in one group, what its members have not acknowledged included. At this bound --group-overflow applies, and clients that want to connect are refused with 'overloaded'."`
+	GroupSocketBuffer ByteSize      `name:"group-socket-buffer" group:"groups" default:"1MiB" unit:"bytes" min:"1KiB" max:"64GiB" help:"How much of that may be of one socket. At this bound --group-overflow applies to that client alone."`
+	GroupMaxAge       time.Duration `name:"group-max-age" group:"groups" default:"0s" min:"0s" max:"24h" help:"How long an event may wait. If one has waited longer, the group counts as full. 0s: any time."`
+	GroupOverflow     string        `name:"group-overflow" group:"groups" default:"pause" oneof:"pause,refuse" help:"What becomes of the clients of a full group. pause: nothing more is read from whoever sends, while heartbeats and messages to it go on, until there is room. refuse: their events are refused, and those that want an acknowledgement are answered with an error."`
+	GroupMaxFailures  int           `name:"group-max-failures" group:"groups" default:"0" min:"0" max:"1000000" help:"How often the handling of an event may fail: a negative acknowledgement, none in time, or a member that was lost over it. Then --group-dead-letter applies. 0: it is delivered for ever, and what its socket does later waits behind it."`
+	GroupDeadLetter   string        `name:"group-dead-letter" group:"groups" default:"drop" oneof:"drop,disconnect" help:"What becomes of an event that failed too often. drop: it is dropped, counted and logged. disconnect: its socket is disconnected as well."`
+
 	Engine          string        `name:"engine" group:"process" default:"auto" oneof:"auto,loops,portable" help:"How connections are driven: descriptor loops (Linux), a goroutine each (portable), or the best that the system has (auto)."`
 	HeadTimeout     time.Duration `name:"head-timeout" group:"process" default:"10s" min:"100ms" max:"5m" help:"How long a new connection may take to send the head of its first request."`
 	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many connections may be in that state at a time. One more, and the oldest of them is closed."`
@@ -97,6 +107,7 @@ var groups = []group{
 	{"sessions", "Sessions"},
 	{"limits", "Limits"},
 	{"services", "Services"},
+	{"groups", "Consumer groups"},
 	{"process", "Process"},
 }
 

@@ -53,9 +53,8 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 4)}
 	var hub *rooms.Hub // each of the two knows the other: the feed asks for room events, the hub tells them
 	var err error
-	want := func(delta int) { hub.WantRoomEvents(delta) }
-	if p.feed, err = feed.New(feed.Config{QueueBytes: int(cfg.WatchBuffer), WantRoomEvents: want}); err != nil {
-		return nil, fmt.Errorf("--watch-buffer: %w", err)
+	if p.feed, err = feed.New(p.feedConfig(func() *rooms.Hub { return hub })); err != nil {
+		return nil, fmt.Errorf("--watch-buffer, --group-*: %w", err)
 	}
 	if cfg.RecoveryMaxAge > 0 {
 		p.recovery = wsedge.NewRecovery(wsedge.RecoveryConfig{MaxAge: cfg.RecoveryMaxAge, MaxBytes: int(cfg.RecoveryBytes)})

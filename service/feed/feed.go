@@ -29,6 +29,8 @@ type Config struct {
 	// is gone: rooms.Hub.WantRoomEvents. It must not block. Nil: nobody is told, whoever observes such events does
 	// so unasked.
 	WantRoomEvents func(delta int)
+	// Groups bounds consumer groups.
+	Groups GroupConfig
 }
 
 // Validate reports every field that is out of range.
@@ -41,6 +43,7 @@ func (c Config) Validate() error {
 	if c.QueueBytes < MaxEventBytes {
 		errs = append(errs, fmt.Errorf("feed: QueueBytes must be at least %d, not %d", MaxEventBytes, c.QueueBytes))
 	}
+	errs = append(errs, c.Groups.validate())
 	return errors.Join(errs...)
 }
 
@@ -51,6 +54,7 @@ func (c Config) withDefaults() Config {
 	if c.QueueBytes == 0 {
 		c.QueueBytes = 16 << 20
 	}
+	c.Groups.setDefaults()
 	return c
 }
 
@@ -63,8 +67,9 @@ type Feed struct {
 
 	// What Observe reads: nil if nobody watches. Replaced, never changed, under mu.
 	watchers atomic.Pointer[[]*Watcher]
+	groups   atomic.Pointer[[]*group]
 
-	mu       sync.Mutex // guards changes of watchers, and the following
+	mu       sync.Mutex // guards changes of watchers and groups, and the following
 	shutdown bool
 }
 
@@ -76,20 +81,37 @@ func New(cfg Config) (*Feed, error) {
 	return &Feed{cfg: cfg.withDefaults()}, nil
 }
 
-// Observe queues e for every watcher whose filter it matches. It never blocks and keeps e, which must not change any
-// more. Events of one socket must be observed one after the other.
-func (f *Feed) Observe(e *rooms.Event) rooms.Flow {
-	watchers := f.watchers.Load()
-	if watchers == nil {
-		return rooms.Flow{}
+// Observe queues e for every watcher whose filter it matches, and puts it into every group whose filter it matches. It never
+// blocks and keeps e, which must not change any more. Events of one socket must be observed one after the other. What is
+// refused by one group is told to nobody.
+func (f *Feed) Observe(e *rooms.Event) (flow rooms.Flow) {
+	watchers, groups := f.watchers.Load(), f.groups.Load()
+	if watchers == nil && groups == nil {
+		return flow
 	}
 	bytes := size(e)
-	for _, w := range *watchers {
-		if w.filter.match(e) {
-			w.push(e, bytes)
+	if groups != nil && e.Kind == rooms.KindEvent {
+		for _, g := range *groups {
+			if flow.Refused = g.refuses(e, bytes); flow.Refused != "" {
+				return flow
+			}
 		}
 	}
-	return rooms.Flow{}
+	if watchers != nil {
+		for _, w := range *watchers {
+			if w.filter.match(e) {
+				w.push(e, bytes)
+			}
+		}
+	}
+	if groups != nil {
+		for _, g := range *groups {
+			if g.observe(e, bytes) {
+				flow.Holds++
+			}
+		}
+	}
+	return flow
 }
 
 // ObserveRooms is Observe for rooms.HubConfig.RoomEvents.
@@ -118,16 +140,21 @@ func (f *Feed) add(w *Watcher) bool {
 	return true
 }
 
-// Shutdown ends every watcher: it reads what is in its queue, then ErrShutdown. What is observed later is lost. Calling
-// it again is harmless.
+// Shutdown ends every watcher: it reads what is in its queue, then ErrShutdown; and every member of a group: it gets
+// ErrShutdown once everything is settled. What is observed later is lost, as is what waits in groups that have no members.
+// Calling it again is harmless.
 func (f *Feed) Shutdown() {
 	f.mu.Lock()
-	watchers := f.list()
+	watchers, groups := f.list(), f.listGroups()
 	f.shutdown = true
 	f.replace(nil)
+	f.groups.Store(nil)
 	f.mu.Unlock()
 	for _, w := range watchers {
 		w.end()
+	}
+	for _, g := range groups {
+		g.shutdown()
 	}
 }
 

@@ -1,0 +1,148 @@
+package feed
+
+import (
+	"slices"
+	"time"
+)
+
+// Who gets what. The group's lock is held in all of it.
+
+// schedule queues a lane that has something to deliver where it belongs.
+func (g *group) schedule(l *lane) {
+	if l.queue != nil || l.delayed != nil {
+		return
+	}
+	if e, _ := l.waits(); e == nil {
+		return
+	}
+	if g.mustMove(l) {
+		if l.flying > 0 {
+			return // landed comes back to it
+		}
+		g.disown(l)
+	}
+	if l.owner == nil {
+		m := g.pick()
+		if m == nil {
+			g.homeless.push(l)
+			return
+		}
+		g.own(l, m)
+	}
+	l.owner.ready.push(l)
+	l.owner.notify()
+}
+
+// mustMove reports whether the lane is to leave its owner.
+func (g *group) mustMove(l *lane) bool {
+	return l.owner != nil && (l.handOver || l.owner.leaving || l.owner.closed)
+}
+
+// landed follows the end of a delivery: the socket may go to another member once nothing of it is in flight.
+func (g *group) landed(l *lane) {
+	if g.mustMove(l) && l.flying == 0 {
+		g.disown(l)
+	}
+	g.schedule(l)
+}
+
+// rewind lets the entry of that number, and all that is in flight behind it, wait again.
+func (g *group) rewind(l *lane, number uint64) {
+	from := l.head + int(number-l.base)
+	for i := from; i < l.next; i++ {
+		if id := l.entries[i].flight; id != 0 {
+			l.owner.ends(id)
+		}
+	}
+	l.next = from
+	l.unqueue()
+}
+
+// delay holds a lane back.
+func (g *group) delay(l *lane, d time.Duration) {
+	l.unqueue()
+	if l.delayed != nil {
+		l.delayed.Stop()
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if l.delayed == timer && !g.ended {
+			l.delayed = nil
+			g.schedule(l)
+		}
+	})
+	l.delayed = timer
+}
+
+func (g *group) own(l *lane, m *Member) {
+	l.owner = m
+	m.lanes++
+}
+
+func (g *group) disown(l *lane) {
+	l.unqueue()
+	l.owner.lanes--
+	l.owner, l.handOver = nil, false
+}
+
+// takes reports whether the member may be given a lane more. One that let a delivery time out is passed over while there
+// are others.
+func (m *Member) takes() bool {
+	return !m.leaving && !m.closed && m.ready.n < m.maxEvents-m.flying && (!m.late || !m.group.healthy())
+}
+
+// healthy reports whether some member acknowledges in time, as far as is known.
+func (g *group) healthy() bool {
+	return slices.ContainsFunc(g.members, func(m *Member) bool { return !m.late && !m.leaving })
+}
+
+// pick returns who gets the next lane: of those with room the one that has the fewest; nil if nobody has room.
+func (g *group) pick() (best *Member) {
+	for _, m := range g.members {
+		if m.takes() && (best == nil || m.lanes < best.lanes || m.lanes == best.lanes && m.flying < best.flying) {
+			best = m
+		}
+	}
+	return best
+}
+
+// adopt gives a member lanes that nobody had room for.
+func (g *group) adopt(m *Member) {
+	for g.homeless.front != nil && m.takes() {
+		l := g.homeless.front
+		l.unqueue()
+		g.own(l, m)
+		m.ready.push(l)
+	}
+}
+
+// relieve moves what waits for a member to others, but for what has something in flight.
+func (g *group) relieve(m *Member) {
+	for l := m.ready.front; l != nil; {
+		succ := l.succ
+		switch {
+		case l.flying == 0:
+			g.disown(l)
+			g.schedule(l)
+		case m.leaving || m.closed:
+			l.unqueue()
+		}
+		l = succ
+	}
+}
+
+// settled follows whatever ended deliveries: there may be room for clients, and for lanes.
+func (g *group) settled(do *effects) {
+	g.resumes(do)
+	if g.homeless.front != nil {
+		g.wakeAll()
+	}
+}
+
+func (g *group) wakeAll() {
+	for _, m := range g.members {
+		m.notify()
+	}
+}
