@@ -1,11 +1,9 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	realtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
@@ -13,27 +11,9 @@ import (
 	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
-// logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu  sync.Mutex // guards the following
-	out bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.out.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.out.String()
-}
-
 // warnings lets what is logged from warn level on be read.
-func (b *logBuffer) warnings(c *Config) {
-	c.Logger = slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelWarn}))
+func (l *log) warnings(c *Config) {
+	c.Logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // A client that is refused because of the services, not by one of them, is told of in the log; nothing that it sent is.
@@ -77,13 +57,13 @@ func TestRefusalsWithoutAnAnswerAreLogged(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.message, func(t *testing.T) {
-			var log logBuffer
+			var out log
 			d := newDesk(t, PolicyDeny)
-			d.log = slog.New(slog.NewTextHandler(&log, nil))
+			d.log = slog.New(slog.NewTextHandler(&out, nil))
 			tt.ask(d)
 			d.shutdownQuietly()
 			want := "level=WARN msg=client refused without an answer of a service reason=" + tt.message + "\n"
-			switch got := strings.ReplaceAll(log.String(), `"`, ""); {
+			switch got := strings.ReplaceAll(out.String(), `"`, ""); {
 			case tt.message == "" && got != "":
 				t.Errorf("logged %s", got)
 			case tt.message != "" && (!strings.HasSuffix(got, want) || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret")):
@@ -101,8 +81,8 @@ func (d *desk) shutdownQuietly() {
 
 // A watcher's loss is told to the operator as well.
 func TestMissedEventsAreLogged(t *testing.T) {
-	var log logBuffer
-	w := newWorld(t, log.warnings)
+	var out log
+	w := newWorld(t, out.warnings)
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
 	watch, err := w.events.Watch(ctx, &realtimev1.WatchRequest{})
@@ -117,15 +97,15 @@ func TestMissedEventsAreLogged(t *testing.T) {
 	if err != nil || message.GetBatch().GetMissed() != 1 {
 		t.Fatal(message, err)
 	}
-	if got := log.String(); !strings.Contains(got, `msg="a watcher missed events"`) || !strings.Contains(got, " count=1") || strings.Contains(got, "secret") {
+	if got := out.String(); !strings.Contains(got, `msg="a watcher missed events"`) || !strings.Contains(got, " count=1") || strings.Contains(got, "secret") {
 		t.Errorf("logged %s", got)
 	}
 }
 
 // So is an answer that is not passed on.
 func TestDroppedAnswersAreLogged(t *testing.T) {
-	var log logBuffer
-	w := newWorld(t, log.warnings)
+	var out log
+	w := newWorld(t, out.warnings)
 	f := w.socket(t, "/", "")
 	f.onDeliver = func(m *rooms.Message) bool {
 		go m.Acks.Acked(f.ID(), make([]byte, maxMessageBytes+1), nil)
@@ -139,7 +119,7 @@ func TestDroppedAnswersAreLogged(t *testing.T) {
 	if err != nil || answer.GetSummary().GetOversized() != 1 {
 		t.Fatal(answer, err)
 	}
-	if got := log.String(); !strings.Contains(got, `msg="answers dropped"`) || !strings.Contains(got, " count=1") || strings.Contains(got, "secret") {
+	if got := out.String(); !strings.Contains(got, `msg="answers dropped"`) || !strings.Contains(got, " count=1") || strings.Contains(got, "secret") {
 		t.Errorf("logged %s", got)
 	}
 }
