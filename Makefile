@@ -75,9 +75,10 @@ lint: check-go $(GOLANGCI) ## Lint the Go code, gofmt included, and the shell sc
 	@for script in $$(git ls-files '*.sh' .ci/run); do bash -n $$script; done
 
 .PHONY: generate
-generate: check-go node_modules ## Generate gen/ from proto/, and docs/configuration.md from the configuration.
+generate: check-go node_modules ## Generate gen/ and the references in docs/.
 	$(BUF) format -w
 	$(BUF) generate
+	$(BUF) generate --template buf.gen.docs.yaml
 	go generate ./cmd/...
 
 .PHONY: check-generated
@@ -86,7 +87,8 @@ check-generated: check-go node_modules ## Check the contract, and that what is g
 	$(BUF) format -d --exit-code
 	$(BUF) breaking --against proto/baseline.binpb
 	$(BUF) generate
-	@git diff --exit-code HEAD -- gen || { echo "gen/ is not what proto/ generates: run make generate"; exit 1; }
+	$(BUF) generate --template buf.gen.docs.yaml
+	@git diff --exit-code HEAD -- gen docs/api.md || { echo "gen/ or docs/api.md is not what proto/ generates: run make generate"; exit 1; }
 	@untracked=$$(git ls-files --others --exclude-standard gen); \
 		if [ -n "$$untracked" ]; then echo "generated but not committed: $$untracked"; exit 1; fi
 

@@ -2,6 +2,7 @@ package service
 
 import (
 	"container/list"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ const (
 type Admissions struct {
 	// Fixed at construction.
 	cfg     AdmissionConfig
+	log     *slog.Logger
 	hasRoom func(namespace string) bool // feed.Feed.HasRoom; nil: there always is
 
 	mu       sync.Mutex // guards the following
@@ -87,7 +89,7 @@ type AdmissionStats struct {
 }
 
 func newAdmissions(cfg AdmissionConfig) *Admissions {
-	return &Admissions{cfg: cfg, open: make(map[uint64]*ask)}
+	return &Admissions{cfg: cfg, log: slog.New(slog.DiscardHandler), open: make(map[uint64]*ask)}
 }
 
 // Stats returns the counters at one moment.
@@ -102,6 +104,25 @@ func (a *Admissions) Stats() AdmissionStats {
 // Admit answers at once (ok) when nobody needs to be asked. Otherwise later is called exactly once, from another
 // goroutine, at the latest when the time is up. It must not block. q, which has a handshake, must not change any more.
 func (a *Admissions) Admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool) {
+	v, ok = a.admit(q, func(v rooms.Verdict) {
+		a.note(&v)
+		later(v)
+	})
+	if ok {
+		a.note(&v)
+	}
+	return v, ok
+}
+
+// note logs a refusal that no service decided on: it says that something is wrong with the services, not with the client.
+func (a *Admissions) note(v *rooms.Verdict) {
+	switch v.Message {
+	case MessageTimedOut, MessageUnavailable, MessageOverloaded, MessageFailed, MessageNoRoom:
+		a.log.Warn("client refused without an answer of a service", "reason", v.Message)
+	}
+}
+
+func (a *Admissions) admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool) {
 	room := a.hasRoom == nil || a.hasRoom(q.Namespace)
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -43,6 +43,8 @@ func TestFromInfo(t *testing.T) {
 	}
 }
 
+const testTrace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 func TestFromEvent(t *testing.T) {
 	header := func(change func(*realtimev1.Event)) *realtimev1.Event {
 		e := &realtimev1.Event{Time: timestamppb.New(testTime), Namespace: "/chat", SocketId: testID.String(), User: "ann"}
@@ -114,6 +116,7 @@ func TestFromEvent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.in.Time, tt.in.Namespace, tt.in.Socket, tt.in.User = testTime, "/chat", testID, "ann"
+			tt.in.Trace, tt.want.Traceparent = testTrace, testTrace
 			if diff := cmp.Diff(tt.want, fromEvent(&tt.in, "n1"), protocmp.Transform()); diff != "" {
 				t.Error(diff)
 			}

@@ -51,6 +51,9 @@ func (s *Service) sendAnswers(stream realtimev1.EmitService_EmitWithAckServer, c
 		select {
 		case a, more := <-call.Answers():
 			if !more {
+				if n := summary.GetOversized(); n > 0 {
+					s.cfg.Logger.WarnContext(stream.Context(), "answers dropped", "reason", "larger than 3 MiB, or their caller reads too slowly", "count", n)
+				}
 				summary.TimedOut = summary.GetMatched() - summary.GetAnswered() - summary.GetDisconnected() - summary.GetOversized()
 				return stream.Send(&realtimev1.EmitWithAckResponse{Result: &realtimev1.EmitWithAckResponse_Summary{Summary: summary}})
 			}

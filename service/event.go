@@ -31,6 +31,9 @@ func (s *eventServer) Watch(r *realtimev1.WatchRequest, stream realtimev1.EventS
 		if err != nil {
 			return statusError(err)
 		}
+		if batch.Missed > 0 {
+			s.cfg.Logger.WarnContext(stream.Context(), "a watcher missed events", "reason", "it reads too slowly, or they were too large", "count", batch.Missed)
+		}
 		if err := stream.Send(fromBatch(&batch, s.cfg.NodeID)); err != nil {
 			return statusError(err)
 		}

@@ -28,7 +28,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	cfg = cfg.withDefaults()
 	admissions := newAdmissions(cfg.Admission)
-	admissions.hasRoom = cfg.Feed.HasRoom
+	admissions.hasRoom, admissions.log = cfg.Feed.HasRoom, cfg.Logger
 	return &Service{
 		cfg:        cfg,
 		admissions: admissions,

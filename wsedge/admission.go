@@ -22,6 +22,7 @@ func (c *Client) connect(name string, auth []byte) {
 	}
 	if c.namespaces() >= c.srv.cfg.MaxNamespaces {
 		c.srv.stats.NamespacesLimited.Add(1)
+		c.srv.noteRefused(whyNamespaces)
 		c.session.Send(c.dialect.refuse(name, "Too many namespaces", nil), false)
 		return
 	}
@@ -56,10 +57,12 @@ func (c *Client) namespaces() int {
 func (c *Client) noNamespace(name string, err error) {
 	if errors.Is(err, rooms.ErrTooManyNamespaces) {
 		c.srv.stats.NamespacesLimited.Add(1)
+		c.srv.noteRefused(whyNamespaces)
 		c.session.Send(c.dialect.refuse(name, "Too many namespaces", nil), false)
 		return
 	}
 	c.srv.stats.InvalidNamespaces.Add(1)
+	c.srv.noteRefused(whyNoNamespace)
 	c.session.Send(c.dialect.invalidNamespace(name), false)
 }
 
@@ -128,6 +131,7 @@ func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdi
 	}
 	if v.Refused {
 		c.srv.stats.Refused.Add(1)
+		c.srv.noteRefused(whyNotAdmitted)
 		s.namespace.Exit()
 		c.session.Send(c.dialect.refuse(q.Namespace, v.Message, v.ErrorData), false)
 	} else {

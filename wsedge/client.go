@@ -144,6 +144,7 @@ func (c *Client) Alarm() {
 	defer c.exit()
 	if !c.over && c.first == nil && len(c.more) == 0 {
 		c.srv.stats.ConnectTimeouts.Add(1)
+		c.srv.noteEnd(whyNoConnect)
 		c.drop()
 	}
 }
@@ -157,7 +158,7 @@ func (c *Client) Message(data []byte, binary bool) {
 	}
 	if c.rate != nil && !c.rate.bytes.take(float64(len(data)), time.Now()) {
 		c.srv.stats.BytesLimited.Add(1)
-		c.session.Reject("too many bytes per second")
+		c.reject(whyManyBytes)
 		return
 	}
 	if c.dialect == dialectUnknown {
@@ -250,12 +251,14 @@ func (c *Client) attachment(data []byte) {
 // malformed closes a session whose client sent what is no Socket.IO packet.
 func (c *Client) malformed() {
 	c.srv.stats.Malformed.Add(1)
+	c.srv.noteEnd(whyNoPacket)
 	c.session.Close()
 }
 
 // violate closes a session whose client broke the rules.
 func (c *Client) violate() {
 	c.srv.stats.Violations.Add(1)
+	c.srv.noteEnd(whyBrokenRule)
 	c.drop()
 }
 
@@ -304,11 +307,11 @@ func (c *Client) event(s *Socket, p *socketio.Packet, attachments [][]byte) {
 	c.srv.stats.Events.Add(1)
 	if c.rate != nil && !c.rate.events.take(1, time.Now()) {
 		c.srv.stats.EventsLimited.Add(1)
-		c.session.Reject("too many events per second")
+		c.reject(whyManyEvents)
 		return
 	}
-	if p.HasID {
-		s.want(p.ID)
+	if p.HasID && !s.want(p.ID) {
+		c.srv.noteAck(whyServiceOwes)
 	}
 	c.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind:         rooms.KindEvent,

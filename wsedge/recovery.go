@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"hash/maphash"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type Recovery struct {
 
 	// Fixed when the Server is made.
 	stats *counters
+	log   *slog.Logger
 	tell  func(*rooms.Event) // hears of the sockets that are given up
 	lag   time.Duration      // how long a connection may be dead before that is noticed
 
@@ -94,6 +96,7 @@ func NewRecovery(cfg RecoveryConfig) *Recovery {
 		prefix:  base64.RawURLEncoding.EncodeToString(random[:]) + ".",
 		seed:    maphash.MakeSeed(),
 		stats:   new(counters),
+		log:     slog.New(slog.DiscardHandler),
 		tell:    func(*rooms.Event) {},
 		leaving: make(map[parkingKey]*Socket),
 		away:    make(map[parkingKey]*parked),
@@ -111,6 +114,7 @@ func (r *Recovery) Recorder(n *rooms.Namespace) rooms.Recorder {
 func (r *Recovery) serve(s *Server) {
 	settings := s.cfg.settings()
 	r.stats = &s.stats
+	r.log = s.cfg.Logger
 	r.tell = func(e *rooms.Event) { s.cfg.Observer.Observe(e) } // who is away cannot be held
 	r.lag = time.Duration(settings.PingInterval+settings.PingTimeout) * time.Millisecond
 }
@@ -274,7 +278,11 @@ func (r *Recovery) park(p *parked) {
 	} else {
 		gone = append(gone, p)
 	}
+	closed := r.closed
 	r.mu.Unlock()
+	if !closed {
+		r.noteGivenUp(gone)
+	}
 	r.expired(gone)
 }
 

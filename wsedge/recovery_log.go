@@ -74,6 +74,7 @@ func (l *messageLog) recorded() {
 	gone := l.gone
 	l.gone = nil
 	l.mu.Unlock()
+	l.recovery.noteGivenUp(gone)
 	l.recovery.expired(gone)
 }
 

@@ -129,8 +129,10 @@ type Config struct {
 	// Engine is what drives the connections: "auto" (also empty), "loops" or
 	// "portable".
 	Engine string
-	// Logger hears about the server, never about single clients above debug
-	// level. Nil means slog.Default().
+	// Logger hears about the server and, at info level, what was refused to
+	// clients or dropped, with a "reason" from a closed set and never with what
+	// they sent. There may be very many such lines: bound them. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 }
 

@@ -70,7 +70,10 @@ func (s *Socket) Deliver(m *rooms.Message) bool {
 
 // deliverAsking is Deliver of a message that wants an answer.
 func (s *Socket) deliverAsking(p *transport.Prepared, m *rooms.Message) bool {
-	if !s.ask(m.AckID, m.Acks) {
+	if taken, full := s.ask(m.AckID, m.Acks); !taken {
+		if full {
+			s.client.srv.noteAck(whyClientOwes)
+		}
 		return false
 	}
 	if !s.send(p, m.Volatile) {
@@ -87,25 +90,25 @@ func (s *Socket) send(p *transport.Prepared, volatile bool) bool {
 	return s.client.session.SendUnless(&s.gone, p, volatile)
 }
 
-// ask notes that the client owes an answer.
-func (s *Socket) ask(id uint64, sink rooms.AckSink) bool {
+// ask notes that the client owes an answer, unless it is gone or owes as many as it may (full).
+func (s *Socket) ask(id uint64, sink rooms.AckSink) (taken, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone.Load() {
-		return false
+		return false, false
 	}
 	if s.acks == nil {
 		s.acks = &acks{}
 	}
 	if len(s.acks.asked) >= s.client.srv.cfg.MaxPendingAcks {
 		s.client.srv.stats.AcksRefused.Add(1)
-		return false
+		return false, true
 	}
 	if s.acks.asked == nil {
 		s.acks.asked = make(map[uint64]rooms.AckSink)
 	}
 	s.acks.asked[id] = sink
-	return true
+	return true, false
 }
 
 // answered takes the sink that waits for the answer id, nil when none does.
@@ -133,18 +136,20 @@ func (a *acks) orNil() *acks {
 func (s *Socket) ForgetAck(id uint64) { s.answered(id) }
 
 // want notes that the client wants an answer to its event. Beyond the bound the
-// oldest want is given up: its Reply will fail.
-func (s *Socket) want(id uint64) {
+// oldest want is given up, its Reply will fail; then it returns false.
+func (s *Socket) want(id uint64) (fits bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.acks == nil {
 		s.acks = &acks{}
 	}
-	if len(s.acks.wanted) >= s.client.srv.cfg.MaxPendingAcks {
+	fits = len(s.acks.wanted) < s.client.srv.cfg.MaxPendingAcks
+	if !fits {
 		s.acks.wanted = slices.Delete(s.acks.wanted, 0, 1)
 		s.client.srv.stats.AcksExpired.Add(1)
 	}
 	s.acks.wanted = append(s.acks.wanted, id)
+	return fits
 }
 
 // Reply implements rooms.Member.

@@ -100,6 +100,9 @@ type Config struct {
 	NodeID          string        `name:"node-id" group:"process" placeholder:"NAME" help:"Name of this process in logs and metrics. Empty: the name of the host."`
 	LogLevel        string        `name:"log-level" group:"process" default:"info" oneof:"debug,info,warn,error" help:"Least important kind of log line that is written."`
 	LogFormat       string        `name:"log-format" group:"process" default:"text" oneof:"text,json" help:"Form of a log line. Log lines go to standard error."`
+	TraceEndpoint   string        `name:"trace-endpoint" group:"process" placeholder:"HOST:PORT" help:"Collector that gets OpenTelemetry traces, with OTLP over gRPC. Empty: nothing is traced, and tracing costs nothing."`
+	TraceSample     string        `name:"trace-sample" group:"process" default:"1" placeholder:"RATIO" help:"How many of the traces that begin with a client's event or a call are recorded, from 0, none, to 1, all. A call that comes with a trace of its own is recorded if that is."`
+	TraceInsecure   bool          `name:"trace-insecure" group:"process" negatable:"" default:"false" help:"Speak to that collector without TLS."`
 }
 
 // group is a chapter of the reference.

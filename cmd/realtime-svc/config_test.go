@@ -109,6 +109,7 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"max-sessions-per-address": "14", "max-connections-per-address": "15", "handshakes-per-second": "16", "max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
 		"grpc-tls-cert": "/c", "grpc-tls-key": "/k", "grpc-tls-client-ca": "/a", "grpc-tokens": "/t", "grpc-insecure": "true", "grpc-rate": "17", "grpc-burst": "18",
 		"grpc-max-streams-per-caller": "19",
+		"trace-endpoint":              "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}
 	with := map[string]string{"grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k"}
 	for _, s := range settings(&Config{}) {
@@ -215,12 +216,17 @@ func TestMistakes(t *testing.T) {
 		"no web root":        {args: []string{"--web-root=/nowhere/at/all"}, want: "--web-root: stat /nowhere/at/all: no such file or directory"},
 		"web root is a file": {args: []string{"--web-root=config.go"}, want: "--web-root: config.go is not a folder"},
 		"node":               {args: []string{"--node-id=" + strings.Repeat("x", 65)}, want: `--node-id: "` + strings.Repeat("x", 65) + `" is longer than 64 characters or has others than letters, digits, '.', '_' and '-'`},
-		"no file":            {args: []string{"--config=/nowhere"}, want: "--config: open /nowhere: no such file or directory"},
-		"keys":               {file: "# hi\nlisten: :1\npings: 1\nengine: [auto, [b]]\n", want: "--config: FILE:3: no such setting: pings\n--config: FILE:4: engine: neither a plain value nor a list of them"},
-		"nested":             {file: "listen:\n  a: 1\n", want: "--config: FILE:1: listen: neither a plain value nor a list of them"},
-		"key without value":  {file: "listen:\n", want: "--config: FILE:1: listen: neither a plain value nor a list of them"},
-		"key in two parts":   {file: "engine: auto\n---\nengine: loops\n", want: "--config: FILE:3: engine is set twice"},
-		"file is a list":     {file: "- a\n", want: "--config: FILE: not a mapping of settings"},
+		"traces": {
+			args: []string{"--trace-endpoint=https://collector:4317", "--trace-sample=NaN"},
+			want: `--trace-endpoint: "https://collector:4317" does not have the form host:port` + "\n" + `--trace-sample: "NaN" is not a number from 0 to 1`,
+		},
+		"some traces":       {args: []string{"--trace-sample=1.5"}, want: `--trace-sample: "1.5" is not a number from 0 to 1`},
+		"no file":           {args: []string{"--config=/nowhere"}, want: "--config: open /nowhere: no such file or directory"},
+		"keys":              {file: "# hi\nlisten: :1\npings: 1\nengine: [auto, [b]]\n", want: "--config: FILE:3: no such setting: pings\n--config: FILE:4: engine: neither a plain value nor a list of them"},
+		"nested":            {file: "listen:\n  a: 1\n", want: "--config: FILE:1: listen: neither a plain value nor a list of them"},
+		"key without value": {file: "listen:\n", want: "--config: FILE:1: listen: neither a plain value nor a list of them"},
+		"key in two parts":  {file: "engine: auto\n---\nengine: loops\n", want: "--config: FILE:3: engine is set twice"},
+		"file is a list":    {file: "- a\n", want: "--config: FILE: not a mapping of settings"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := c.want

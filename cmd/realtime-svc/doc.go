@@ -18,4 +18,4 @@
 // configuration file is wrong.
 package main
 
-//go:generate go test -run ^Test(Reference|Help)IsUpToDate$ -update .
+//go:generate go test -run UpToDate$ -update .

@@ -18,7 +18,7 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 	}
 	edge := wsedge.Config{
 		Hub:             hub,
-		Observer:        p.feed,
+		Observer:        p.observer(),
 		Admitter:        p.service.Admissions(),
 		Path:            cfg.Path,
 		HTTP:            cfg.http(),

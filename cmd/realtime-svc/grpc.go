@@ -18,7 +18,7 @@ import (
 
 // newGRPC makes the gRPC server and what guards it.
 func (p *Process) newGRPC(registry prometheus.Registerer) error {
-	var options []grpc.ServerOption
+	options := p.tracingOptions(registry)
 	if p.cfg.GRPCTLSCert != "" {
 		found, err := newCertificates(certificateFiles{p.cfg.GRPCTLSCert, p.cfg.GRPCTLSKey, p.cfg.GRPCTLSClientCA}, p.logger)
 		if err != nil {

@@ -24,9 +24,10 @@ var mayImport = map[string][]string{
 	"gen/go/realtime/v1": {},
 	"service/feed":       {"rooms"},
 	"service/access":     {"gen/go/realtime/v1"},
+	"service/tracing":    {"rooms"},
 	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"service/consumer":   {"gen/go/realtime/v1"},
-	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "wsedge"},
+	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "service/tracing", "wsedge"},
 	"examples/chat":      {"gen/go/realtime/v1", "service/consumer"},
 }
 
@@ -40,6 +41,7 @@ var onlyIn = map[string][]string{
 	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
+	"go.opentelemetry.io/":       {"service/tracing", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
 	"github.com/goccy/":          {"cmd/", "service/access"},
 	"golang.org/x/time/":         {"service/access"},

@@ -33,6 +33,7 @@ func (p *Process) Start(ctx context.Context) error {
 			_ = earlier.Close()
 		}
 		_ = p.edge.Shutdown(ctx) // it has nothing to wait for
+		_ = p.stopTracing(ctx)
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	for _, l := range listeners {

@@ -18,6 +18,7 @@ import (
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
+	"github.com/realtime-svc/realtime-svc/service/tracing"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
@@ -32,6 +33,7 @@ type Process struct {
 	recovery     *wsedge.Recovery // nil: lost sockets are not kept
 	certificates *certificates    // nil: there is no WebTransport
 	guard        *access.Guard
+	tracing      *tracing.Tracing // nil: nothing is traced
 	grpc         *grpc.Server
 	admin        *http.Server
 
@@ -67,15 +69,18 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if p.service, err = service.New(p.serviceConfig(hub)); err != nil {
 		return nil, err
 	}
-	registry := newRegistry(cfg.NodeID)
-	if err = p.newGRPC(registry); err != nil {
-		return nil, err
-	}
 	if p.certificates, err = cfg.certificates(logger); err != nil {
 		return nil, err
 	}
+	if p.tracing, err = cfg.tracing(logger); err != nil {
+		return nil, err
+	}
+	registry := newRegistry(cfg.NodeID)
+	if err = p.newGRPC(registry); err != nil {
+		return nil, errors.Join(err, p.stopTracing(context.Background()))
+	}
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
-		return nil, fmt.Errorf("--engine=%s: %w", cfg.Engine, err)
+		return nil, errors.Join(fmt.Errorf("--engine=%s: %w", cfg.Engine, err), p.stopTracing(context.Background()))
 	}
 	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.service.Admissions().Stats})
 	p.admin = newAdmin(registry, p.ready.Load, logger)
@@ -114,7 +119,7 @@ func (p *Process) Addrs() Addrs { return p.addrs }
 func (p *Process) Failed() <-chan error { return p.failed }
 
 // Stop ends everything in the reverse order of Start: readiness first, then the edge, so that the streams still tell
-// of its disconnects, then gRPC, and last what tells of health and metrics. Each part may take three quarters of the
+// of its disconnects, then gRPC, then the traces of both, and last what tells of health and metrics. Each part may take three quarters of the
 // time that ctx leaves, so that the next has some; what is not done by then is cut off, and the error wraps the
 // context's.
 func (p *Process) Stop(ctx context.Context) error {
@@ -125,6 +130,7 @@ func (p *Process) Stop(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"admin", p.stopAdmin},
+		{"traces", p.stopTracing},
 		{"grpc", p.stopGRPC},
 		{"edge", p.edge.Shutdown},
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write what is generated from Config instead of comparing it")
+var update = flag.Bool("update", false, "write what is generated instead of comparing it")
 
 func TestReferenceIsUpToDate(t *testing.T) { compare(t, "../../docs/configuration.md", reference()) }
 
@@ -38,7 +38,7 @@ func compare(t *testing.T, path, want string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what Config says; run make generate:\n%s", path, diff)
+		t.Errorf("%s is out of date; run make generate:\n%s", path, diff)
 	}
 }
 

@@ -49,6 +49,7 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 		cfg.NodeID = hostName()
 	}
 	logger := newLogger(cfg, stderr)
+	defer flushLog(logger)
 	p, err := NewProcess(cfg, logger)
 	if err == nil {
 		err = p.Start(context.Background())
@@ -119,7 +120,17 @@ func newLogger(cfg Config, w io.Writer) *slog.Logger {
 	if cfg.LogFormat == "json" {
 		h = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(h).With("node", cfg.NodeID)
+	if cfg.TraceEndpoint != "" {
+		h = traced{h}
+	}
+	return slog.New(newLimited(h)).With("node", cfg.NodeID)
+}
+
+// flushLog tells which lines were left out until now.
+func flushLog(logger *slog.Logger) {
+	if h, ok := logger.Handler().(limited); ok {
+		h.flush()
+	}
 }
 
 // hostName names this process where the configuration does not.

@@ -42,7 +42,8 @@ type Door struct {
 	// them is closed: those who are slow on purpose are the oldest, while an
 	// honest client needs one round trip. 0 means 4096.
 	MaxPending int
-	// Logger hears about failures to accept and panics of Fast. Nil means slog.Default().
+	// Logger hears about failures to accept, panics of Fast and, at info level, connections that are closed for a bound or
+	// for their PROXY header. Nil means slog.Default().
 	Logger *slog.Logger
 	// TLS makes every connection one of TLS, with that configuration; for HTTP/2
 	// it names "h2" in NextProtos. Nil means that connections are what the

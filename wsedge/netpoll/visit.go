@@ -108,6 +108,7 @@ func (d *Door) enter(v *visit) bool {
 	}
 	if v.entered = d.Enter(v.addr); !v.entered {
 		d.counts.refused.Add(1)
+		d.closedFor("too many of its address")
 	}
 	return v.entered
 }
@@ -127,6 +128,7 @@ func (d *Door) evict() {
 	d.mu.Unlock()
 	if v != nil {
 		d.counts.evicted.Add(1)
+		d.closedFor("the oldest of too many request heads")
 		_ = v.conn.Close()
 	}
 }
@@ -174,8 +176,13 @@ func (d *Door) failed(err error) {
 	d.counts.failed.Add(1)
 	if errors.Is(err, errProxy) {
 		d.counts.proxy.Add(1)
+		d.closedFor("no PROXY header")
 	}
 }
+
+// closedFor logs why a connection was closed. That many never said what they wanted is for the counters: whoever only looks
+// whether the port is open does that.
+func (d *Door) closedFor(reason string) { d.Logger.Info("connection closed", "reason", reason) }
 
 // errRefused says that Enter did not want the connection; it is counted.
 var errRefused = errors.New("netpoll: connection refused by Enter")

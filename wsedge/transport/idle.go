@@ -55,6 +55,7 @@ func (i *idlers) len() int {
 func (s *Server) connState(c net.Conn, state http.ConnState) {
 	if idlest := s.idle.note(c, state); idlest != nil {
 		s.stats.IdleEvicted.Add(1)
+		s.cfg.Logger.Info("connection closed", "reason", "the longest idle of too many")
 		_ = rawConn(idlest).Close()
 	}
 	if state == http.StateClosed || state == http.StateHijacked {

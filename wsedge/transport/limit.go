@@ -239,6 +239,7 @@ func (l *limits) leave(addr netip.Addr) {
 // stock clients show a connect_error and come again after their backoff.
 func (s *Server) refuseExcess(w http.ResponseWriter, e *excess, upgrade bool) {
 	e.count.Add(1)
+	s.cfg.Logger.Info("handshake refused", "reason", e.message)
 	header := w.Header()
 	header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retry.Seconds()))))
 	body := e.message

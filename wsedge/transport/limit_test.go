@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"net/netip"
 	"runtime"
@@ -359,7 +360,7 @@ func TestLimitsAtOnce(t *testing.T) {
 
 // The refusal is an Engine.IO error (PROTOCOL 1.2), on an upgrade request the text alone.
 func TestRefuseExcess(t *testing.T) {
-	s := &Server{}
+	s := &Server{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}
 	e := &excess{"Too many handshakes", 1200 * time.Millisecond, &s.stats.LimitedHandshakes}
 	for _, c := range []struct {
 		upgrade                         bool

@@ -294,12 +294,14 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
+		s.noteBody(bodyTooLarge)
 		session.postDone()
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	case errors.Is(err, errBodies):
 		s.stats.LimitedBodies.Add(1)
+		s.noteBody(bodiesFull)
 		session.postDone()
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -85,7 +85,7 @@ func (s *Server) noteRefusal(r *http.Request, refusal *engineio.Refusal) {
 	why := contextOf(refusal)
 	s.stats.refused(refusal)
 	s.stats.RefusedFor[why].Add(1)
-	s.cfg.Logger.Debug("request refused", "code", refusal.Code, "context", why.String())
+	s.cfg.Logger.Info("request refused", "reason", why.String(), "code", refusal.Code)
 	if hook := s.cfg.HTTP.OnRefused; hook != nil {
 		hook(r, refusal, why)
 	}

@@ -107,8 +107,10 @@ type Config struct {
 	Fallback http.Handler
 	// Engine configures what drives the connections.
 	Engine netpoll.Config
-	// Logger hears about the server, never about single clients above debug
-	// level. Nil means slog.Default().
+	// Logger hears about the server and, at info level, what was refused to
+	// clients or dropped, with a "reason" from a closed set and never with what
+	// they sent. There may be very many such lines: bound them. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 }
 

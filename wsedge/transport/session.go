@@ -164,6 +164,7 @@ func (s *Session) unlock() {
 	}
 	if tell {
 		s.srv.stats.closed(reason)
+		s.srv.noteEnd(reason, cause)
 		s.app.Closed(reason, cause)
 	}
 }

@@ -131,7 +131,7 @@ type Event struct {
 	//	*Event_RoomCreated
 	//	*Event_RoomDeleted
 	Kind isEvent_Kind `protobuf_oneof:"kind"`
-	// The trace that the server began for this event, as W3C's traceparent header. Empty: it traces nothing.
+	// The trace that the server began for this event, as W3C's traceparent header. Empty: it began none.
 	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
