@@ -119,7 +119,7 @@ func (c *Client) waits(s *Socket) bool {
 
 // tidy lets go of what says nothing any more.
 func (c *Client) tidy() {
-	if r := c.rest; r != nil && r.assembly == nil && len(r.pending) == 0 && len(r.left) == 0 {
+	if r := c.rest; r != nil && r.assembly == nil && len(r.pending) == 0 && len(r.held) == 0 && len(r.left) == 0 {
 		c.rest = nil
 	}
 }
@@ -179,9 +179,10 @@ func (c *Client) accept(s *Socket, q *rooms.Question, w *welcome) {
 	c.add(s)
 	c.srv.stats.Connected.Add(1)
 	info := s.info(q.Handshake)
-	c.srv.cfg.Observer.Observe(&rooms.Event{
+	flow := c.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind: rooms.KindConnected, Namespace: name, Socket: id, User: s.user, Time: now,
 		Info: &info, Auth: q.Auth, Recovered: w.recovered,
 	})
+	c.follow(s, flow)
 	c.session.Uncork()
 }

@@ -42,6 +42,7 @@ type Client struct {
 type clientRest struct {
 	assembly *socketio.Assembly // a packet whose attachments are still to come
 	pending  []*Socket          // sockets that wait for admission
+	held     []holds            // sockets that are held, each once
 	left     []string           // namespaces that the server ended, whose late packets are dropped; MaxNamespaces at most, oldest first
 }
 
@@ -150,12 +151,21 @@ func (c *Client) Alarm() {
 }
 
 // Message implements transport.Handler.
-func (c *Client) Message(data []byte, binary bool) {
+func (c *Client) Message(data []byte, binary bool) (taken bool) {
 	c.enter()
 	defer c.exit()
-	if c.over || c.ended.Load() != nil {
-		return
+	switch {
+	case c.over, c.ended.Load() != nil:
+		return true
+	case c.held():
+		return false
 	}
+	c.message(data, binary)
+	return true
+}
+
+// message handles one message.
+func (c *Client) message(data []byte, binary bool) {
 	if c.rate != nil && !c.rate.bytes.take(float64(len(data)), time.Now()) {
 		c.srv.stats.BytesLimited.Add(1)
 		c.reject(whyManyBytes)
@@ -313,7 +323,7 @@ func (c *Client) event(s *Socket, p *socketio.Packet, attachments [][]byte) {
 	if p.HasID && !s.want(p.ID) {
 		c.srv.noteAck(whyServiceOwes)
 	}
-	c.srv.cfg.Observer.Observe(&rooms.Event{
+	flow := c.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind:         rooms.KindEvent,
 		Namespace:    s.namespace.Name(),
 		Socket:       s.ID(),
@@ -326,6 +336,10 @@ func (c *Client) event(s *Socket, p *socketio.Packet, attachments [][]byte) {
 		WantsAck:     p.HasID,
 		AckID:        p.ID,
 	})
+	if flow.Refused != "" {
+		c.refuse(s, p, flow.Refused)
+	}
+	c.follow(s, flow)
 }
 
 // socket finds the client's socket in a namespace, nil if it has none.
@@ -357,7 +371,9 @@ func (c *Client) add(s *Socket) {
 	}
 }
 
+// remove takes a socket out that leaves, and what it is held for.
 func (c *Client) remove(s *Socket) {
+	c.letGoAll(s)
 	if c.first == s {
 		c.first = nil
 		return

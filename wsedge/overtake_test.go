@@ -119,8 +119,8 @@ func TestUpgradeWaitsForAPostThatIsBeingHandled(t *testing.T) {
 		answer <- fmt.Sprint(status, body, err)
 	}()
 	<-gate.begun
-	var together bytes.Buffer // one read: only what comes after it waits in the connection
-	for _, f := range []ws.Frame{ws.NewTextFrame([]byte("5")), ws.NewTextFrame([]byte(`42["d"]`)), ws.NewPingFrame([]byte("read"))} {
+	var together bytes.Buffer // one read: when the ping is answered the rest is being handled
+	for _, f := range []ws.Frame{ws.NewPingFrame([]byte("read")), ws.NewTextFrame([]byte("5")), ws.NewTextFrame([]byte(`42["d"]`))} {
 		_ = ws.WriteFrame(&together, ws.MaskFrame(f))
 	}
 	_, _ = w.conn.Write(together.Bytes())

@@ -23,7 +23,9 @@ type Observer interface {
 	// socket's client, and must not emit where Config.Recovery is used: an emit
 	// of the namespace may be what it is called from. Calls for one socket come one after the other, in
 	// the order connected, events, disconnected (I1). The event is immutable
-	// and may be kept. What it returns is done to the client at once.
+	// and may be kept. What it returns is done to the client before anything
+	// else of that client is handled (Server.Resume takes it back); the holds of
+	// a socket that is gone say nothing.
 	Observe(e *rooms.Event) rooms.Flow
 }
 

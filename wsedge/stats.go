@@ -25,6 +25,9 @@ type counters struct {
 	Recovered         atomic.Uint64
 	Expired           atomic.Uint64
 	Panics            atomic.Uint64
+	Holds             atomic.Uint64
+	// refusedBy counts refused events, in the order of refusals.
+	refusedBy [len(refusals)]atomic.Uint64
 	// byReason counts disconnects, in the order of disconnectReasons.
 	byReason [len(disconnectReasons)]atomic.Uint64
 }
@@ -50,6 +53,7 @@ type Stats struct {
 	// Gauges.
 	Sessions     int // live Engine.IO sessions
 	PendingHeads int // connections whose request head is being read
+	Paused       int // sessions that are not read, as one of their sockets is held
 
 	// Accepted connections, and those closed before they had said what they
 	// want: as the oldest of too many, or as their head did not come in time.
@@ -81,12 +85,16 @@ type Stats struct {
 
 	MessagesReceived uint64 // Engine.IO messages from clients
 	Events           uint64 // events from clients, acknowledgements not included
-	Malformed        uint64 // sessions closed for what was no Socket.IO packet
-	Violations       uint64 // sessions closed for breaking Socket.IO's rules
-	VolatileDropped  uint64 // volatile messages whose client was not writable
-	Overflows        uint64 // sessions closed because their queue was full
-	AcksRefused      uint64 // messages not sent as too many of the socket's answers were outstanding
-	AcksExpired      uint64 // client events whose wanted answer was given up, for the same reason
+	Holds            uint64 // holds that the Observer has asked for (rooms.Flow)
+	// EventsRefused counts those of Events that the Observer did not accept, by the
+	// reason that clients see, such as OVERLOADED.
+	EventsRefused   map[string]uint64
+	Malformed       uint64 // sessions closed for what was no Socket.IO packet
+	Violations      uint64 // sessions closed for breaking Socket.IO's rules
+	VolatileDropped uint64 // volatile messages whose client was not writable
+	Overflows       uint64 // sessions closed because their queue was full
+	AcksRefused     uint64 // messages not sent as too many of the socket's answers were outstanding
+	AcksExpired     uint64 // client events whose wanted answer was given up, for the same reason
 	// What the limits of one address turned down: connections, and handshakes
 	// because of the sessions that it has or begins.
 	ConnectionsLimited, SessionsLimited, HandshakesLimited uint64
@@ -108,6 +116,7 @@ func (s *Server) Stats() Stats {
 	out := Stats{
 		Sessions:             s.transport.Len(),
 		PendingHeads:         door.Pending,
+		Paused:               int(t.Paused.Load()),
 		Accepted:             door.Accepted,
 		HeadsEvicted:         door.Evicted,
 		HeadsFailed:          door.Failed,
@@ -125,6 +134,8 @@ func (s *Server) Stats() Stats {
 		ConnectTimeouts:      s.stats.ConnectTimeouts.Load(),
 		MessagesReceived:     t.Received.Load(),
 		Events:               s.stats.Events.Load(),
+		Holds:                s.stats.Holds.Load(),
+		EventsRefused:        make(map[string]uint64),
 		Malformed:            s.stats.Malformed.Load(),
 		Violations:           s.stats.Violations.Load(),
 		VolatileDropped:      t.VolatileDropped.Load(),
@@ -152,6 +163,9 @@ func (s *Server) Stats() Stats {
 		engineio.ErrBadRequest, engineio.ErrForbidden, engineio.ErrUnsupportedProtocol,
 	} {
 		out.RequestsRefused[r.Message] = t.RefusedBy[r.Code].Load()
+	}
+	for i, r := range refusals {
+		out.EventsRefused[r.reason] = s.stats.refusedBy[i].Load()
 	}
 	for why := range t.RefusedFor {
 		out.RefusalContexts[transport.RefusalContext(why).String()] = t.RefusedFor[why].Load()

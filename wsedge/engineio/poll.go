@@ -8,10 +8,11 @@ func (s *Session) PollArrived(now Millis) Action {
 	switch {
 	case s.transport != Polling || s.over():
 		return RefuseBadRequest
-	case s.waiting || s.closing:
+	case s.waiting || s.phase == closing:
 		return s.end(TransportError)
 	}
 	s.waiting = true
+	s.fetched(now)
 	if s.release != 0 {
 		s.release = now + releaseTick
 	}

@@ -13,8 +13,8 @@ const releaseTick Millis = 100
 type Session struct {
 	set *Settings // shared, read-only
 
-	// due is when the next ping is due; while awaiting, when the client's pong or ping must have come; while closing,
-	// when the session is given up.
+	// due is when the next ping is due; while awaiting, when the client's pong or ping must have come; while paused, when
+	// keepAlive is due; while closing, when the session is given up.
 	due     Millis
 	upgrade Millis // with a candidate: when it is dropped
 	release Millis // zero until the candidate was probed; then, with a waiting poll: when the poll is released
@@ -27,8 +27,18 @@ type Session struct {
 	awaiting bool // revision 4: a ping was sent and no pong came since; revision 3: always, for the next ping
 	waiting  bool // a GET waits for packets
 	posting  bool // a POST is being received
-	closing  bool // Closed, and the close packet waits for a poll or for the upgrade
+	phase    phase
 }
+
+// phase is a state in which a session is for a time; sessions are going as a rule.
+type phase uint8
+
+const (
+	going     phase = iota
+	paused          // nothing is read from the client
+	unfetched       // so, and the client polls, but no poll has come since the last heartbeat
+	closing         // Closed, and the close packet waits for a poll or for the upgrade
+)
 
 const noCandidate Transport = 0
 
@@ -45,7 +55,11 @@ func (s *Session) Open(set *Settings, t Transport, rev Revision, now, firstPing 
 }
 
 // awaitPing gives a client of revision 3 its time for the next ping (PROTOCOL 2.1).
-func (s *Session) awaitPing(now Millis) { s.due = now + s.set.PingInterval + s.set.PingTimeout }
+func (s *Session) awaitPing(now Millis) {
+	if !s.Paused() {
+		s.due = now + s.set.PingInterval + s.set.PingTimeout
+	}
+}
 
 // Revision is what the session speaks.
 func (s *Session) Revision() Revision { return s.revision }
@@ -58,7 +72,7 @@ func (s *Session) Closed() bool { return s.reason != 0 }
 
 // Closing reports whether the session is Closed but the client has not been told: it polls, and no poll waited at
 // Close. The owner keeps the session and its queue until the second End.
-func (s *Session) Closing() bool { return s.closing }
+func (s *Session) Closing() bool { return s.phase == closing }
 
 // Reason is why the session ended; zero while it is open. The first cause stays.
 func (s *Session) Reason() Reason { return s.reason }
@@ -77,7 +91,7 @@ func (s *Session) Deadline() Millis {
 		return 0
 	}
 	at := s.due
-	if s.candidate != noCandidate {
+	if s.upgrading() {
 		at = min(at, s.upgrade)
 	}
 	if s.release != 0 && s.waiting {
@@ -94,9 +108,11 @@ func (s *Session) Advance(now Millis) Action {
 	switch {
 	case s.over():
 		return None
-	case s.candidate != noCandidate && now >= s.upgrade:
+	case s.upgrading() && now >= s.upgrade:
 		return s.drop()
-	case now >= s.due && (s.awaiting || s.closing):
+	case s.Paused() && now >= s.due:
+		return s.keepAlive(now)
+	case now >= s.due && (s.awaiting || s.phase == closing):
 		return s.end(PingTimeout)
 	case now >= s.due:
 		s.awaiting = true
@@ -159,13 +175,13 @@ func (s *Session) Close(r Reason, now Millis) Action {
 		return s.end(r)
 	}
 	// The candidate stays: after its probe the client does not poll again before it has sent the upgrade packet.
-	s.closing, s.reason = true, r
+	s.phase, s.reason = closing, r
 	s.due = now + s.set.CloseTimeout
 	return End
 }
 
 // over reports whether nothing more will happen.
-func (s *Session) over() bool { return s.Closed() && !s.closing }
+func (s *Session) over() bool { return s.Closed() && s.phase != closing }
 
 // end returns the session's End: the first one because of r, or the second one if it is Closing.
 func (s *Session) end(r Reason) Action {
@@ -175,7 +191,7 @@ func (s *Session) end(r Reason) Action {
 	if !s.Closed() {
 		s.reason = r
 	}
-	s.closing = false
+	s.phase = going
 	s.forget()
 	return End
 }

@@ -52,6 +52,10 @@ func happen(s *Session, set *Settings, what string, now Millis) Action {
 		return s.CandidateArrived(now, transportNamed(cmp.Or(text, "websocket")))
 	case "candidate-lost":
 		s.CandidateLost(now)
+	case "pause":
+		s.Pause(now)
+	case "resume":
+		s.Resume(now)
 	case "lost":
 		return s.WireLost(TransportClose)
 	case "close":
@@ -94,6 +98,8 @@ func describe(s *Session) string {
 	add(s.candidate != noCandidate && s.release == 0, "arrived")
 	add(s.candidate != noCandidate && s.release != 0, "probed")
 	add(s.candidate == WebTransport, "(webtransport)")
+	add(s.Paused(), "paused")
+	add(s.phase == unfetched, "unfetched")
 	add(s.Closing(), "closing")
 	add(s.Closed() && !s.Closing(), "closed")
 	add(s.Reason() != 0, "("+s.Reason().String()+")")

@@ -125,11 +125,11 @@ type StreamDecoder struct {
 // type first, binary is plain data. data is a part of buf, or the decoder's, and valid during the call only. limit bounds
 // one frame in bytes, inclusive.
 //
-// The errors are the ErrStream values, as soon as the bytes that show them are there, or what sink returned. After an
-// error the decoder must not be fed again.
-func (d *StreamDecoder) Feed(buf []byte, limit int, sink func(data []byte, isBinary bool) error) error {
+// The errors are the ErrStream values, as soon as the bytes that show them are there; after one the decoder must not be
+// fed again. An error of sink is returned as it is, with what of buf follows the frame that sink had: fed with that, the
+// decoder goes on. rest is a part of buf, and says nothing otherwise.
+func (d *StreamDecoder) Feed(buf []byte, limit int, sink func(data []byte, isBinary bool) error) (rest []byte, err error) {
 	for len(buf) > 0 {
-		var err error
 		if d.held != nil {
 			buf, err = d.resume(buf, limit, sink)
 		} else {
@@ -137,10 +137,10 @@ func (d *StreamDecoder) Feed(buf []byte, limit int, sink func(data []byte, isBin
 		}
 		if err != nil {
 			d.held = nil
-			return err
+			return buf, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // next takes the frame at the beginning of buf in place, or keeps buf if the frame is incomplete. It returns what

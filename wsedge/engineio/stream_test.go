@@ -23,7 +23,7 @@ type streamFrame struct {
 func decodeStream(limit int, pieces ...[]byte) (frames []streamFrame, d StreamDecoder, err error) {
 	for _, piece := range pieces {
 		piece = bytes.Clone(piece)
-		err = d.Feed(piece, limit, func(data []byte, isBinary bool) error {
+		_, err = d.Feed(piece, limit, func(data []byte, isBinary bool) error {
 			frames = append(frames, streamFrame{string(data), isBinary})
 			return nil
 		})
@@ -172,12 +172,17 @@ func TestStreamSinkStops(t *testing.T) {
 	stop := errors.New("stop")
 	var d StreamDecoder
 	calls := 0
-	err := d.Feed([]byte("\x012\x013"), 10, func([]byte, bool) error { calls++; return stop })
-	if !errors.Is(err, stop) || calls != 1 {
-		t.Errorf("%v after %d calls", err, calls)
+	rest, err := d.Feed([]byte("\x012\x013\x02"), 10, func([]byte, bool) error { calls++; return stop })
+	if !errors.Is(err, stop) || calls != 1 || string(rest) != "\x013\x02" {
+		t.Errorf("%v after %d calls, rest %q", err, calls, rest)
 	}
-	_ = d.Feed([]byte("\x02"), 10, nil)
-	if err := d.Feed([]byte("42"), 10, func([]byte, bool) error { return stop }); !errors.Is(err, stop) || d.held != nil {
+	rest, err = d.Feed(rest, 10, func([]byte, bool) error { calls++; return nil })
+	if err != nil || calls != 2 || len(rest) != 0 || string(d.held) != "\x02" {
+		t.Errorf("%v after %d calls, rest %q, held %q", err, calls, rest, d.held)
+	}
+	d = StreamDecoder{}
+	_, _ = d.Feed([]byte("\x02"), 10, nil)
+	if _, err := d.Feed([]byte("42"), 10, func([]byte, bool) error { return stop }); !errors.Is(err, stop) || d.held != nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -187,7 +192,7 @@ func TestStreamMemoryFollowsTheBytes(t *testing.T) {
 	const limit = 1 << 30
 	nothing := func([]byte, bool) error { return nil }
 	var d StreamDecoder
-	if err := d.Feed(AppendStreamHeader(nil, true, limit), limit, nothing); err != nil {
+	if _, err := d.Feed(AppendStreamHeader(nil, true, limit), limit, nothing); err != nil {
 		t.Fatal(err)
 	}
 	chunk := make([]byte, 1000)
@@ -195,15 +200,15 @@ func TestStreamMemoryFollowsTheBytes(t *testing.T) {
 		if cap(d.held) > 2*max(came, MaxStreamHeader) {
 			t.Fatalf("%d bytes came, %d are held", came, cap(d.held))
 		}
-		if err := d.Feed(chunk, limit, nothing); err != nil {
+		if _, err := d.Feed(chunk, limit, nothing); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// A frame whose end is near gets no more room than it needs.
 	d = StreamDecoder{}
-	_ = d.Feed(append(AppendStreamHeader(nil, true, 3000), chunk...), limit, nothing)
-	_ = d.Feed(chunk, limit, nothing)
-	_ = d.Feed(chunk[:999], limit, nothing)
+	_, _ = d.Feed(append(AppendStreamHeader(nil, true, 3000), chunk...), limit, nothing)
+	_, _ = d.Feed(chunk, limit, nothing)
+	_, _ = d.Feed(chunk[:999], limit, nothing)
 	if cap(d.held) != 3003 && cap(d.held) > 4010 {
 		t.Errorf("%d bytes for a frame of 3003", cap(d.held))
 	}
@@ -215,7 +220,7 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 	var d StreamDecoder
 	n := 0
 	sink := func([]byte, bool) error { n++; return nil }
-	if allocs := testing.AllocsPerRun(100, func() { _ = d.Feed(wire, 1000, sink) }); allocs != 0 || n == 0 {
+	if allocs := testing.AllocsPerRun(100, func() { _, _ = d.Feed(wire, 1000, sink) }); allocs != 0 || n == 0 {
 		t.Errorf("%v allocations", allocs)
 	}
 	out := make([]byte, 0, 2000)
@@ -230,7 +235,7 @@ func TestAppendStream(t *testing.T) {
 		wire := AppendStream([]byte{1, '6'}, c.packet)
 		var got []Packet
 		var d StreamDecoder
-		err := d.Feed(wire, 1000, func(data []byte, isBinary bool) error {
+		_, err := d.Feed(wire, 1000, func(data []byte, isBinary bool) error {
 			p, err := ParseBinary(data), error(nil)
 			if !isBinary {
 				p, err = ParseText(data)
@@ -298,7 +303,7 @@ func TestStreamEncodeVectors(t *testing.T) {
 func TestStreamDecodeVectors(t *testing.T) {
 	for _, v := range loadStreamVectors(t).Decode {
 		var got, want []string
-		err := new(StreamDecoder).Feed(v.Wire, v.Limit, func(data []byte, isBinary bool) error {
+		_, err := new(StreamDecoder).Feed(v.Wire, v.Limit, func(data []byte, isBinary bool) error {
 			p, err := ParseBinary(data), error(nil)
 			if !isBinary {
 				p, err = ParseText(data)
@@ -364,7 +369,7 @@ func BenchmarkStreamDecode(b *testing.B) {
 			b.SetBytes(int64(len(wire)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := d.Feed(wire, size, sink); err != nil {
+				if _, err := d.Feed(wire, size, sink); err != nil {
 					b.Fatal(err)
 				}
 			}

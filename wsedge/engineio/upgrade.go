@@ -23,6 +23,9 @@ func (s *Session) CandidateArrived(now Millis, t Transport) Action {
 // candidate may come. It is harmless when there is no candidate.
 func (s *Session) CandidateLost(_ Millis) { s.forget() }
 
+// upgrading reports whether the time of a candidate runs.
+func (s *Session) upgrading() bool { return s.candidate != noCandidate && !s.Paused() }
+
 // drop gives the candidate up from the server's side.
 func (s *Session) drop() Action {
 	s.forget()
@@ -47,7 +50,7 @@ func (s *Session) receiveCandidate(p Packet, now Millis) Action {
 		s.forget()
 		s.posting = false
 		switch {
-		case s.closing:
+		case s.phase == closing:
 			s.due = now // the client can be told now
 		case s.revision == Revision3:
 			// Clients hold their pings back while they upgrade. The reference server stops waiting for them here, for

@@ -26,7 +26,7 @@ func (w *walk) call(t *rapid.T, what string) Action {
 	if a == End {
 		w.ends++
 	}
-	if a == SendPong || a == Switch {
+	if a == SendPong || a == Switch || what == "resume" && w.was.Paused() {
 		w.beat = w.now
 	}
 	w.checkAction(t, what, a)
@@ -50,13 +50,16 @@ func (w *walk) checkAction(t *rapid.T, what string, a Action) {
 	case SendPing:
 		allowed = !w.was.Closed() && w.s.Revision() == Revision4
 	case SendPong:
-		allowed = !w.was.Closed() && w.s.Revision() == Revision3 && strings.HasPrefix(what, "<- 2")
+		allowed = !w.was.Closed() && w.s.Revision() == Revision3 && (strings.HasPrefix(what, "<- 2") || w.was.Paused() && what == "advance")
 	case ReplyProbe, Switch:
 		allowed = !w.was.over() && w.was.candidate != noCandidate
 	case DropCandidate:
 		allowed = newcomer || !w.was.over() && w.was.candidate != noCandidate
 	case End:
 		allowed = !w.was.Closed() || w.was.Closing()
+		if w.was.Paused() && what == "advance" { // only a client that polls is given up
+			allowed = w.was.phase == unfetched && w.was.candidate == noCandidate
+		}
 	case RefuseBadRequest:
 		allowed = what == "get" || what == "post"
 	}
@@ -90,11 +93,13 @@ func (w *walk) checkState(t *rapid.T, what string) {
 		"candidates only beside polling":             s.candidate != noCandidate && s.Transport() != Polling,
 		"probes are candidates'":                     s.release != 0 && s.candidate == noCandidate,
 		"the revision stays":                         s.Revision() != w.was.Revision(),
-		"a client of revision 3 has its time":        !rev4 && !s.Closed() && s.due != w.beat+lifetime,
+		"a client of revision 3 has its time":        !rev4 && !s.Closed() && !s.Paused() && s.due != w.beat+lifetime,
 		"no candidate when over":                     s.candidate != noCandidate && s.over(),
 		"a POST counts only on polling":              s.PostRunning() && s.Transport() != Polling,
 		"no poll waits while closing":                s.Closing() && s.PollWaiting(),
-		"a pinged session has at most its timeout":   rev4 && s.awaiting && !s.Closed() && s.due > w.now+w.set.PingTimeout,
+		"a pinged session has at most its timeout":   rev4 && s.awaiting && !s.Closed() && !s.Paused() && s.due > w.now+w.set.PingTimeout,
+		"what is paused is open":                     s.Paused() && s.Closed(),
+		"a pause does not end by itself":             w.was.Paused() && !s.Paused() && !s.Closed() && what != "resume",
 		"the next ping is at most an interval ahead": rev4 && !s.Closed() && s.due > w.now+w.set.PingInterval,
 	} {
 		if broken {
@@ -142,12 +147,14 @@ func TestSessionWalk(t *testing.T) {
 			"post":    func(t *rapid.T) { w.call(t, map[bool]string{false: "post", true: "done"}[w.s.PostRunning()]) },
 			"alive":   pick("alive", alive, alive+"probe"),
 			"data":    pick("packet", "<- 4hi", "<- bytes", "<- 0", "<- 5", "<- 6"),
+			"pause":   pick("pause", "pause", "resume"),
 			"upgrade": pick("upgrade", "candidate websocket", "candidate webtransport", "<~ 2probe", "<~ 5"),
 			"trouble": pick("trouble", "candidate-lost", "candidate-lost", "candidate-lost", "<~ 4hi", "<~ 3", "<~ binary 2probe",
 				"get", "post", "get-aborted", "post-aborted", "lost", "close", "close", "close", "<- 1", wrong, "<- 7"),
 		}
 		t.Repeat(events)
-		// Left alone, a session comes to its end.
+		// Left alone, a session comes to its end, once it is read.
+		w.call(t, "resume")
 		for range 10 {
 			w.now = max(w.now, w.s.Deadline())
 			w.settle(t)

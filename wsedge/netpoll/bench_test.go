@@ -126,5 +126,6 @@ type nobody struct{}
 
 func (nobody) OnRead([]byte)     {}
 func (nobody) OnWritable()       {}
+func (nobody) OnResume()         {}
 func (nobody) OnDeadline(Millis) {}
 func (nobody) OnClose(error)     {}

@@ -46,6 +46,12 @@ func (r *caller) read(h Handler, p []byte) (ok bool) {
 	return true
 }
 
+func (r *caller) resume(h Handler) (ok bool) {
+	defer r.recovered("OnResume")
+	h.OnResume()
+	return true
+}
+
 func (r *caller) writable(h Handler) (ok bool) {
 	defer r.recovered("OnWritable")
 	h.OnWritable()

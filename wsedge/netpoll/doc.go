@@ -42,7 +42,7 @@
 //     after Shutdown, when every connection has.
 //   - portable.sweepUntil, while the portable engine has a Conn.
 //   - streamConn.run, one for each connection of the portable engine: OnRead,
-//     OnClose, lingering. streamConn.write, while there is something to write:
+//     OnResume, OnClose, lingering. streamConn.write, while there is something to write:
 //     OnWritable.
 //   - Door.receive, one for each connection until it has been handed on.
 //

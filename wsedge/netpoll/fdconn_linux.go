@@ -36,6 +36,7 @@ const (
 	ended                            // OnClose has been called, or is just being
 	lingering                        // after OnClose: reads are discarded until the peer ends
 	paused                           // the owner wants no OnRead
+	resumed                          // it wants it again, and OnResume before
 	armed                            // the owner wants OnWritable
 	registered                       // in the epoll set
 	pollsIn                          // there for EPOLLIN
@@ -91,17 +92,26 @@ func (c *fdConn) SetDeadline(at Millis) {
 }
 
 // Pause implements Conn.
-func (c *fdConn) Pause() { c.setPaused(paused) }
-
-// Resume implements Conn.
-func (c *fdConn) Resume() { c.setPaused(0) }
-
-func (c *fdConn) setPaused(to connState) {
+func (c *fdConn) Pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state&closed == 0 {
-		c.state = c.state&^paused | to
+	if c.fd >= 0 && c.state&closed == 0 {
+		c.state |= paused
 		c.poll()
+	}
+}
+
+// Resume implements Conn. The loop polls for input again after OnResume.
+func (c *fdConn) Resume() {
+	c.mu.Lock()
+	tell := false
+	if c.state&(paused|closed) == paused {
+		tell = c.state&(resumed|attaching) == 0 // otherwise it has been told, or attached will
+		c.state = c.state&^paused | resumed
+	}
+	c.mu.Unlock()
+	if tell {
+		c.chunk.loop.resume(c)
 	}
 }
 
@@ -159,9 +169,12 @@ func (c *fdConn) attached() {
 			c.errno = uint16(errno)
 		}
 	}
-	tell := c.state&(closed|failed) != 0
+	ends, resumes := c.state&(closed|failed) != 0, c.state&resumed != 0
 	c.mu.Unlock()
-	if tell {
+	if resumes {
+		c.chunk.loop.resume(c)
+	}
+	if ends {
 		c.chunk.loop.end(c)
 	}
 }
@@ -169,7 +182,7 @@ func (c *fdConn) attached() {
 // wanted is what epoll ought to tell. mu must be held.
 func (c *fdConn) wanted() connState {
 	want := connState(0)
-	if c.state&(paused|lingering) != paused {
+	if c.state&(paused|resumed) == 0 || c.state&lingering != 0 {
 		want |= pollsIn
 	}
 	if c.state&armed != 0 {

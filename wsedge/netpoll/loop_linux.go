@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// callsPerTurn bounds the OnDeadline and the OnClose calls of one turn of a
-// loop, so that a burst of either does not hold up what others read.
+// callsPerTurn bounds the OnDeadline, the OnResume and the OnClose calls of one
+// turn of a loop, so that a burst of one does not hold up what others read.
 const callsPerTurn = 128
 
 // loop is one goroutine with one epoll set, its connections and its timers.
@@ -29,6 +29,7 @@ type loop struct {
 	buf       []byte
 	batch     [maxEvents]*fdConn // what the events mean
 	ending    []*fdConn          // to be finished, in order
+	resuming  []*fdConn          // to hear OnResume, in order
 	lingering int                // connections that linger
 	nextSweep Millis
 	cursor    uint32 // slot where a sweep goes on; 0: none is under way
@@ -37,6 +38,7 @@ type loop struct {
 	mu      sync.Mutex // guards the following; no other lock is taken under it
 	table   table
 	inbox   []*fdConn // on their way to ending
+	resumes []*fdConn // on their way to resuming; each is there once
 	wakefd  int       // eventfd; -1 after the goroutine
 	stopped bool      // nothing is added any longer
 }
@@ -81,6 +83,16 @@ func (l *loop) end(c *fdConn) {
 	}
 }
 
+// resume asks the loop goroutine for c's OnResume.
+func (l *loop) resume(c *fdConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resumes = append(l.resumes, c)
+	if len(l.resumes) == 1 {
+		l.wake()
+	}
+}
+
 // stop refuses new connections, closes all there are, and lets the goroutine
 // end when they have ended.
 func (l *loop) stop() {
@@ -102,7 +114,7 @@ func (l *loop) wake() {
 	}
 }
 
-// run is the loop goroutine. Each turn: events, ends, due deadlines.
+// run is the loop goroutine. Each turn: events, resumptions, ends, due deadlines.
 func (l *loop) run() {
 	defer close(l.done)
 	more := false
@@ -115,7 +127,8 @@ func (l *loop) run() {
 			}
 		}
 		clear(l.batch[:len(events)])
-		more = l.endSome()
+		more = l.resumeSome()
+		more = l.endSome() || more
 		more = l.sweep() || more
 		if stopped && l.mayQuit() {
 			l.quit()
@@ -124,17 +137,23 @@ func (l *loop) run() {
 	}
 }
 
-// collect finds out what the events mean and empties the inbox.
+// collect finds out what the events mean and empties the inboxes.
 func (l *loop) collect(events []unix.EpollEvent) (stopped bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, ev := range events {
 		l.batch[i] = l.table.find(uint32(ev.Fd), uint32(ev.Pad))
 	}
-	l.ending = append(l.ending, l.inbox...)
-	clear(l.inbox)
-	l.inbox = l.inbox[:0]
+	l.ending, l.inbox = empty(l.ending, l.inbox)
+	l.resuming, l.resumes = empty(l.resuming, l.resumes)
 	return l.stopped
+}
+
+// empty moves what is in an inbox.
+func empty(to, inbox []*fdConn) (filled, emptied []*fdConn) {
+	to = append(to, inbox...)
+	clear(inbox)
+	return to, inbox[:0]
 }
 
 // event handles one epoll event. c may have ended since it was collected.
@@ -149,8 +168,9 @@ func (l *loop) event(c *fdConn, events uint32) {
 	case state&lingering != 0:
 		l.discard(c)
 	case state&closed != 0: // It is in the inbox.
-	case state&paused == 0:
+	case state&(paused|resumed) == 0:
 		l.read(c)
+	case state&paused == 0: // OnResume comes first
 	case events&(unix.EPOLLHUP|unix.EPOLLERR) != 0:
 		// Nothing can be masked here, so waiting for Resume would spin. The
 		// connection is broken in both directions: what was not read is lost.
@@ -200,11 +220,38 @@ func (l *loop) discard(c *fdConn) {
 	}
 }
 
+// resumeSome calls OnResume where it is due; true: there is more.
+func (l *loop) resumeSome() bool {
+	n := min(len(l.resuming), callsPerTurn)
+	for _, c := range l.resuming[:n] {
+		l.resumed(c)
+	}
+	l.resuming = slices.Delete(l.resuming, 0, n)
+	return len(l.resuming) > 0
+}
+
+// resumed calls OnResume if that is wanted still; then c may read.
+func (l *loop) resumed(c *fdConn) {
+	c.mu.Lock()
+	call := c.state&(resumed|paused|closed) == resumed
+	c.state &^= resumed
+	c.mu.Unlock()
+	if call && !l.calls.resume(c.handler) {
+		c.stop(panicked)
+	}
+	c.mu.Lock()
+	c.poll()
+	c.mu.Unlock()
+}
+
 // endSome finishes what the inbox brought; true: there is more.
 func (l *loop) endSome() bool {
 	n := min(len(l.ending), callsPerTurn)
 	for _, c := range l.ending[:n] {
 		// What came before a write failed goes first.
+		if c.snapshot()&resumed != 0 {
+			l.resumed(c)
+		}
 		if c.snapshot()&(closed|paused) == 0 && l.read(c) {
 			l.ending = append(l.ending, c)
 			continue

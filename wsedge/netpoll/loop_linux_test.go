@@ -39,6 +39,7 @@ func (l *loop) turn(events ...unix.EpollEvent) bool {
 			l.event(c, events[i].Events)
 		}
 	}
+	l.resumeSome()
 	l.endSome()
 	l.sweep()
 	return stopped && l.mayQuit()
@@ -98,6 +99,18 @@ func TestNothingSpins(t *testing.T) {
 		{"paused, the peer has ended", func(_ *loop, c *fdConn, client *net.TCPConn) {
 			c.Pause()
 			client.CloseWrite()
+		}},
+		{"resumed, nothing waits", func(l *loop, c *fdConn, _ *net.TCPConn) {
+			c.Pause()
+			c.Resume()
+			l.turn()
+		}},
+		{"paused and resumed and paused, bytes wait", func(l *loop, c *fdConn, client *net.TCPConn) {
+			c.Pause()
+			c.Resume()
+			c.Pause()
+			client.Write([]byte("x"))
+			l.turn()
 		}},
 		{"armed once", func(_ *loop, c *fdConn, _ *net.TCPConn) { c.Arm() }},
 		{"reset", func(_ *loop, _ *fdConn, client *net.TCPConn) {
@@ -274,4 +287,67 @@ func BenchmarkSweep(b *testing.B) {
 		l.sweep()
 	}
 	l.quit()
+}
+
+// A connection that was resumed is read only after its OnResume, also if an event had been collected by then, and when a
+// write fails meanwhile what came before goes first.
+func TestNothingIsReadBeforeOnResume(t *testing.T) {
+	for name, then := range map[string]func(l *loop, c *fdConn, in unix.EpollEvent){
+		"by an event": func(l *loop, c *fdConn, in unix.EpollEvent) {
+			l.event(c, in.Events)
+			l.event(c, in.Events|unix.EPOLLHUP)
+			l.turn()
+			l.turn(l.look()...)
+		},
+		"before the end": func(l *loop, c *fdConn, _ unix.EpollEvent) {
+			c.mu.Lock()
+			c.state |= failed
+			c.mu.Unlock()
+			l.ending = append(l.ending, c)
+			l.endSome()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := stillLoop(t)
+			h := newHooks(t)
+			heard := ""
+			h.read = func(p []byte) { heard += string(p) }
+			h.resume = func() { heard += "resumed " }
+			c, client := l.enlist(t, h)
+			c.Pause()
+			client.Write([]byte("bytes"))
+			if l.turn(l.look()...); heard != "" {
+				t.Errorf("heard %q", heard)
+			}
+			c.Resume()
+			then(l, c, unix.EpollEvent{Fd: int32(c.slot), Pad: int32(c.gen), Events: unix.EPOLLIN})
+			if heard != "resumed bytes" {
+				t.Errorf("heard %q", heard)
+			}
+		})
+	}
+}
+
+// However often a connection is paused and resumed, the loop has it in its inbox once.
+func TestResumptionsDoNotPileUp(t *testing.T) {
+	l := stillLoop(t)
+	h := newHooks(t)
+	calls := 0
+	h.resume = func() { calls++ }
+	c, _ := l.enlist(t, h)
+	for range 1000 {
+		c.Pause()
+		c.Resume()
+	}
+	if n := len(l.resumes); n != 1 {
+		t.Errorf("%d in the inbox", n)
+	}
+	c.Pause()
+	if l.turn(); calls != 0 {
+		t.Error("OnResume during a pause")
+	}
+	c.Resume()
+	if l.turn(); calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
 }

@@ -22,6 +22,7 @@ type hooks struct {
 	t        testing.TB
 	conn     Conn
 	read     func(p []byte)
+	resume   func()
 	writable func()
 	deadline func(now Millis)
 	closing  func(err error)
@@ -52,6 +53,13 @@ func (h *hooks) OnRead(p []byte) {
 	}
 	if h.read != nil {
 		h.read(p)
+	}
+}
+
+func (h *hooks) OnResume() {
+	defer h.enter("OnResume")()
+	if h.resume != nil {
+		h.resume()
 	}
 }
 

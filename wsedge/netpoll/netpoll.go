@@ -25,6 +25,10 @@ type Handler interface {
 	// to the engine: it may be changed in place during the call and must not
 	// be kept.
 	OnRead(p []byte)
+	// OnResume follows a Resume that ended a Pause, before any further OnRead: what was kept of the last one can be
+	// handled now. It comes at once if an OnRead or an OnResume was under way during the Pause, otherwise perhaps only
+	// when the peer has sent something. It may be late: the Conn may be paused again by then.
+	OnResume()
 	// OnWritable follows an Arm, once: the connection takes bytes again.
 	OnWritable()
 	// OnDeadline says that the deadline has passed. It is disarmed before the
@@ -58,9 +62,10 @@ type Conn interface {
 	// Pause stops OnRead, so that the peer is held back by its own full
 	// buffers. One OnRead that is under way may still follow. Deadlines and
 	// OnWritable go on; the peer's orderly end is seen after Resume only, a
-	// reset perhaps at once, and then what was not read is lost.
+	// reset perhaps at once, and then what was not read is lost. So it is once
+	// a write has failed, before the Pause or during it.
 	Pause()
-	// Resume undoes Pause.
+	// Resume undoes Pause; OnResume follows. Without a Pause it does nothing.
 	Resume()
 	// Close ends the Conn. Bytes that TryWrite took before are still sent.
 	// OnClose(ErrClosed) follows, never from within Close.

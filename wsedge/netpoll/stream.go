@@ -21,13 +21,14 @@ type streamConn struct {
 	calls sync.Mutex
 	ended bool // guarded by calls: OnClose has been called
 
-	mu      sync.Mutex // guards the following; no call of handler is made under it
-	closed  bool       // no more calls but OnClose; writes return ErrClosed
-	why     error      // what OnClose is to be told; nil: what the reading ends with
-	armed   bool       // the owner wants OnWritable
-	writing bool       // the writer goroutine runs
-	failed  error      // what a write failed with: nothing more is written
-	resume  chan struct{}
+	mu      sync.Mutex    // guards the following; no call of handler is made under it
+	closed  bool          // no more calls but OnClose; writes return ErrClosed
+	why     error         // what OnClose is to be told; nil: what the reading ends with
+	armed   bool          // the owner wants OnWritable
+	writing bool          // the writer goroutine runs
+	failed  error         // what a write failed with: nothing more is written
+	resume  chan struct{} // closed at the end of the pause; nil: there is none
+	resumed bool          // OnResume is due
 	drained chan struct{} // not nil: the writer closes it when it ends
 	out     *buffer       // taken by TryWrite, not yet by the writer; nil: nothing
 	queued  int           // bytes in out and with the writer, at most Config.WriteBuffer
@@ -40,7 +41,11 @@ func (c *streamConn) SetDeadline(at Millis) { c.deadline.Store(max(at, 0)) }
 func (c *streamConn) Pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed && c.resume == nil {
+	switch {
+	case c.closed || c.resume != nil:
+	case c.failed != nil: // it would not be seen to end
+		c.cut()
+	default:
 		c.resume = make(chan struct{})
 	}
 }
@@ -49,6 +54,7 @@ func (c *streamConn) Pause() {
 func (c *streamConn) Resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.resumed = c.resumed || c.resume != nil
 	c.goOn()
 }
 
@@ -70,9 +76,15 @@ func (c *streamConn) stop(why error) {
 	if c.closed {
 		return
 	}
-	if c.closed = true; c.why == nil {
+	if c.why == nil {
 		c.why = why
 	}
+	c.cut()
+}
+
+// cut makes the Conn closed and calls its goroutine from what it waits for. mu must be held.
+func (c *streamConn) cut() {
+	c.closed = true
 	c.goOn()
 	if c.conn == nil {
 		go c.run()
@@ -141,16 +153,33 @@ func (c *streamConn) readAll() error {
 	return ErrClosed
 }
 
-// await returns when the connection is not paused; false: it is closed.
+// await returns when the connection is not paused and OnResume is not due; false: it is closed.
 func (c *streamConn) await() bool {
 	for {
 		c.mu.Lock()
 		open, resume := !c.closed, c.resume
+		call := resume == nil && c.resumed
+		c.resumed = c.resumed && !call
 		c.mu.Unlock()
-		if !open || resume == nil {
-			return open
+		switch {
+		case !open:
+			return false
+		case resume != nil:
+			<-resume
+		case call:
+			c.call(c.engine.calls.resume)
+		default:
+			return true
 		}
-		<-resume
+	}
+}
+
+// call makes one call of the handler, unless the connection is closed.
+func (c *streamConn) call(f func(Handler) (ok bool)) {
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	if c.ready() && !f(c.handler) {
+		c.stop(ErrPanic)
 	}
 }
 

@@ -77,8 +77,13 @@ func (c *streamConn) write() {
 // that may still be read; the deadline is for a connection that has no end of its own.
 func (c *streamConn) fail(err error) {
 	c.failed, c.armed = err, false
-	if !c.closed {
-		c.why = err
+	if c.closed {
+		return
+	}
+	c.why = err
+	if c.resume != nil { // nobody reads
+		c.cut()
+	} else {
 		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
 	}
 }

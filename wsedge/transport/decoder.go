@@ -60,20 +60,21 @@ type heldBytes struct {
 const maxFragments = 4096
 
 // feed parses what was read. It changes buf (frames are unmasked in place) and
-// hands slices of it to sink, each byte once. After an error the decoder must not be fed again.
-func (d *decoder) feed(buf []byte, rules frameRules, sink frameSink) error {
+// hands slices of it to sink, each byte once. After an error the decoder must not
+// be fed again, unless it is the sink's: that is returned as it is, with what of
+// buf follows the frame that the sink had.
+func (d *decoder) feed(buf []byte, rules frameRules, sink frameSink) (rest []byte, err error) {
 	for len(buf) > 0 {
-		var err error
 		if d.held != nil && d.held.need > 0 {
 			buf, err = d.resume(buf, rules, sink)
 		} else {
 			buf, err = d.next(buf, rules, sink)
 		}
 		if err != nil {
-			return err
+			return buf, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // next parses the frame at the beginning of buf in place, or keeps buf if the

@@ -22,7 +22,7 @@ func TestCVE_2016_10542_MemoryFollowsTheBytes(t *testing.T) {
 		var got heard
 		for fed := 0; fed < len(in); {
 			n := min(step, len(in)-fed)
-			if err := d.feed(bytes.Clone(in[fed:fed+n]), frameRules{limit: limit}, &got); err != nil {
+			if _, err := d.feed(bytes.Clone(in[fed:fed+n]), frameRules{limit: limit}, &got); err != nil {
 				t.Fatal(err)
 			}
 			if fed += n; fed == len(in) {
@@ -43,7 +43,7 @@ func TestHeldHeaderIsSmall(t *testing.T) {
 	header := announce(limit)
 	for n := 1; n < len(header); n++ {
 		var d decoder
-		if err := d.feed(bytes.Clone(header[:n]), frameRules{limit: limit}, &silent{}); err != nil {
+		if _, err := d.feed(bytes.Clone(header[:n]), frameRules{limit: limit}, &silent{}); err != nil {
 			t.Fatal(err)
 		}
 		if c := cap(d.held.frame); c > 16 {
@@ -58,13 +58,13 @@ func TestCVE_2026_48779_FloodOfFragments(t *testing.T) {
 	for _, payload := range []string{"", "x"} {
 		var d decoder
 		var got heard
-		err := d.feed(frame(0x02, payload), frameRules{limit: limit}, &got)
+		_, err := d.feed(frame(0x02, payload), frameRules{limit: limit}, &got)
 		sent := 1
 		for ; err == nil; sent++ {
 			if c := cap(d.held.message); c > 2*sent+64 {
 				t.Fatalf("%d fragments of %q take %d bytes", sent, payload, c)
 			}
-			err = d.feed(frame(0x00, payload), frameRules{limit: limit}, &got)
+			_, err = d.feed(frame(0x00, payload), frameRules{limit: limit}, &got)
 		}
 		if err != errTooBig || sent != maxFragments+1 || len(got) != 0 {
 			t.Errorf("fragments of %q: %v after %d, heard %d", payload, err, sent, len(got))
@@ -76,7 +76,7 @@ func TestCVE_2026_48779_FloodOfFragments(t *testing.T) {
 func TestRefusedLengthReservesNothing(t *testing.T) {
 	for _, n := range []uint64{limit + 1, 1 << 31, 1 << 32, 1<<62 - 1, 1 << 62, 1 << 63, 1<<64 - 1} {
 		var d decoder
-		if err := d.feed(announce(n), frameRules{limit: limit}, &silent{}); err != errTooBig || d.held != nil {
+		if _, err := d.feed(announce(n), frameRules{limit: limit}, &silent{}); err != errTooBig || d.held != nil {
 			t.Errorf("%d bytes: %v, held %v", n, err, d.held)
 		}
 	}
@@ -96,7 +96,7 @@ func BenchmarkDecoderInReads(b *testing.B) {
 				for rest := in; len(rest) > 0; {
 					n := copy(buf, rest)
 					rest = rest[n:]
-					if err := d.feed(buf[:n], frameRules{limit: limit}, sink); err != nil {
+					if _, err := d.feed(buf[:n], frameRules{limit: limit}, sink); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -119,7 +119,7 @@ func BenchmarkDecoderFragments(b *testing.B) {
 	for b.Loop() {
 		copy(buf, in)
 		var d decoder
-		if err := d.feed(buf, frameRules{limit: limit}, sink); err != nil {
+		if _, err := d.feed(buf, frameRules{limit: limit}, sink); err != nil {
 			b.Fatal(err)
 		}
 	}

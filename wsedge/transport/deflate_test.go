@@ -165,7 +165,7 @@ func TestDeflateKeepsNothing(t *testing.T) {
 	var d decoder
 	var got heard
 	in := join(frame(0xc1, helloOneBlock), frame(0x41, helloOneBlock[:3]), frame(0x80, helloOneBlock[3:]), frame(0xc1, helloFinal))
-	if err := d.feed(in, frameRules{limit: limit, deflate: true}, &got); err != nil || len(got) != 3 {
+	if _, err := d.feed(in, frameRules{limit: limit, deflate: true}, &got); err != nil || len(got) != 3 {
 		t.Fatalf("%q, %v", got, err)
 	}
 	if d.held != nil {
@@ -252,7 +252,7 @@ func BenchmarkDecoderDeflated(b *testing.B) {
 			b.SetBytes(int64(n))
 			for b.Loop() {
 				copy(buf, in)
-				if err := dec.feed(buf, frameRules{limit: limit, deflate: true}, sink); err != nil {
+				if _, err := dec.feed(buf, frameRules{limit: limit, deflate: true}, sink); err != nil {
 					b.Fatal(err)
 				}
 			}

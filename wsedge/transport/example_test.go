@@ -17,13 +17,14 @@ type echo struct{ session *transport.Session }
 
 func (e echo) Opened() { fmt.Println("opened by", e.session.Transport()) }
 
-func (e echo) Message(data []byte, binary bool) {
+func (e echo) Message(data []byte, binary bool) bool {
 	prepare := func(dst []byte) []byte { return append(dst, data...) }
 	if binary {
 		e.session.Send(transport.PrepareBinary(len(data), prepare), false)
 	} else {
 		e.session.Send(transport.Prepare(len(data), prepare, nil), false)
 	}
+	return true
 }
 
 func (echo) Alarm() {}

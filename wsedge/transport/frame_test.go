@@ -53,7 +53,7 @@ func TestDecoderPrefixes(t *testing.T) {
 	for n := range in {
 		var d decoder
 		var got heard
-		if err := d.feed(bytes.Clone(in[:n]), frameRules{limit: limit}, &got); err != nil {
+		if _, err := d.feed(bytes.Clone(in[:n]), frameRules{limit: limit}, &got); err != nil {
 			t.Fatalf("prefix of %d bytes: %v", n, err)
 		}
 		if len(got) > 2 {
@@ -66,7 +66,7 @@ func TestDecoderReservesOnlyWhatItChecked(t *testing.T) {
 	var d decoder
 	var got heard
 	huge := frame(0x82, strings.Repeat("z", 1000))[:20]
-	if err := d.feed(huge, frameRules{limit: 999}, &got); !errors.Is(err, errTooBig) {
+	if _, err := d.feed(huge, frameRules{limit: 999}, &got); !errors.Is(err, errTooBig) {
 		t.Fatalf("a frame over the limit: %v", err)
 	}
 	if d.held != nil {
@@ -81,7 +81,7 @@ func TestDecoderAllocatesNothingForWholeFrames(t *testing.T) {
 	sink := &silent{}
 	if n := testing.AllocsPerRun(100, func() {
 		copy(buf, in)
-		if err := d.feed(buf, frameRules{limit: limit}, sink); err != nil {
+		if _, err := d.feed(buf, frameRules{limit: limit}, sink); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -131,12 +131,12 @@ func FuzzDecoder(f *testing.F) {
 		for _, rules := range []frameRules{{limit: 4096}, {limit: 4096, deflate: true}} {
 			var whole, parts decoder
 			var a, b bounded
-			errWhole := whole.feed(bytes.Clone(in), rules, &a)
+			_, errWhole := whole.feed(bytes.Clone(in), rules, &a)
 			var errParts error
 			n := int(step)%16 + 1
 			for rest := in; len(rest) > 0 && errParts == nil; {
 				cut := min(n, len(rest))
-				errParts = parts.feed(bytes.Clone(rest[:cut]), rules, &b)
+				_, errParts = parts.feed(bytes.Clone(rest[:cut]), rules, &b)
 				rest = rest[cut:]
 			}
 			if !errors.Is(errParts, errWhole) || !slices.Equal(a.heard, b.heard) {
@@ -168,7 +168,7 @@ func BenchmarkDecoder(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		copy(buf, in)
-		if err := d.feed(buf, frameRules{limit: limit}, sink); err != nil {
+		if _, err := d.feed(buf, frameRules{limit: limit}, sink); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -232,7 +232,10 @@ type hearing struct {
 	heard chan string
 }
 
-func (h *hearing) Message(data []byte, _ bool) { h.heard <- string(data) }
+func (h *hearing) Message(data []byte, _ bool) bool {
+	h.heard <- string(data)
+	return true
+}
 
 // What a client sends before it was admitted is heard when it is.
 func TestFramesThatComeBeforeAdmission(t *testing.T) {

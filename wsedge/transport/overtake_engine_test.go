@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
+	"github.com/realtime-svc/realtime-svc/wsedge/netpoll"
 )
 
 // gate is an application that tells what it hears. At the message "hold" it does not go on until it is let.
@@ -23,13 +24,14 @@ type gate struct {
 func (g *gate) Opened() {}
 func (g *gate) Alarm()  {}
 
-func (g *gate) Message(data []byte, _ bool) {
+func (g *gate) Message(data []byte, _ bool) bool {
 	g.heard <- string(data)
 	if string(data) == "hold" {
 		if _, ok := <-g.let; ok {
 			panic("told to")
 		}
 	}
+	return true
 }
 
 func (g *gate) Closed(reason engineio.Reason, cause Cause) {
@@ -220,15 +222,16 @@ func TestUpgradeTimesOutWhileItWaits(t *testing.T) {
 	})
 }
 
-// What waits is bounded; what was within the bound is heard before the session ends because of the rest.
+// What waits is bounded by one read; all of it is heard before the session ends because of the rest.
 func TestWhatWaitsWithAnUpgradeIsBounded(t *testing.T) {
 	onBoth(t, func(t *testing.T, kind string) {
 		settings := engineio.DefaultSettings()
 		settings.MaxPayload = 100
 		long := "4" + strings.Repeat("w", 60)
-		x := burstOf(t, kind, Config{Settings: settings}, "", frame(0x81, long), frame(0x81, long), frame(0x81, "4never"))
+		x := burstOf(t, kind, Config{Settings: settings, Engine: netpoll.Config{ReadBuffer: 128}}, "",
+			frame(0x81, long), frame(0x81, long), frame(0x81, long+long), frame(0x81, "4never"))
 		close(x.let)
-		x.expect(t, "b", long[1:], "closed: transport error protocol violation")
+		x.expect(t, "b", long[1:], long[1:], "closed: transport error protocol violation")
 		x.ends(t, ws.StatusMessageTooBig)
 	})
 }

@@ -22,18 +22,21 @@ type crossing struct {
 	c      *pausable
 	heard  []string
 	during func() // called by the message "now"
+
+	busy bool     // a call of w is under way
+	came [][]byte // what the engine has not read yet
 }
 
 // pausable is a narrowConn that can be held back.
 type pausable struct {
 	narrowConn
-	pauses, resumes int
+	paused, resumed bool // as the descriptor engine has it
 }
 
-func (c *pausable) Pause()  { c.pauses++ }
-func (c *pausable) Resume() { c.resumes++ }
+func (c *pausable) Pause()  { c.paused = true }
+func (c *pausable) Resume() { c.paused, c.resumed = false, c.resumed || c.paused }
 
-func (x *crossing) Message(data []byte, _ bool) {
+func (x *crossing) Message(data []byte, _ bool) bool {
 	x.heard = append(x.heard, string(data))
 	if string(data) == "now" {
 		x.during()
@@ -41,6 +44,7 @@ func (x *crossing) Message(data []byte, _ bool) {
 	if string(data) == "panic" {
 		panic("a handler")
 	}
+	return true
 }
 
 func (x *crossing) Closed(reason engineio.Reason, cause Cause) { x.endings.Closed(reason, cause) }
@@ -60,10 +64,33 @@ func cross(t *testing.T) *crossing {
 	return x
 }
 
-// read is what the engine's goroutine does with frames that came.
+// read is what the engine's goroutine does with frames that came in one read.
 func (x *crossing) read(texts ...string) {
+	var b []byte
 	for _, text := range texts {
-		x.w.OnRead(frame(0x81, text))
+		b = append(b, frame(0x81, text)...)
+	}
+	x.come(b)
+}
+
+func (x *crossing) come(b []byte) {
+	x.came = append(x.came, b)
+	x.turn()
+}
+
+// turn is what the engine's goroutine does until it has nothing to do.
+func (x *crossing) turn() {
+	for !x.busy && !x.c.paused && (x.c.resumed || len(x.came) > 0) {
+		x.busy = true
+		if x.c.resumed {
+			x.c.resumed = false
+			x.w.OnResume()
+		} else {
+			b := x.came[0]
+			x.came = x.came[1:]
+			x.w.OnRead(b)
+		}
+		x.busy = false
 	}
 }
 
@@ -71,6 +98,7 @@ func (x *crossing) post(body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/engine.io/", strings.NewReader(body))
 	x.srv.pollPost(w, r, x.s, &params{eio: "4"})
+	x.turn()
 	return w
 }
 
@@ -95,11 +123,11 @@ func TestI2UpgradeWaitsForThePostThatIsBeingHandled(t *testing.T) {
 		"with a probe": {func(x *crossing) { x.read("2probe", "5", "4w") }, "4now\x1e4b", "now b w", 200, upgraded},
 		"no upgrade":   {func(x *crossing) { x.read("4w") }, "4now\x1e4b", "now b", 200, polls},
 		"then garbage": {func(x *crossing) { x.read("5", "4w", "x", "4w") }, "4now\x1e4b", "now b w", 200, ended(engineio.ParseError)},
-		"then the end": {func(x *crossing) { x.read("5", "4w"); x.w.OnRead(frame(0x88, "")) }, "4now\x1e4b", "now b w", 200, ended(engineio.TransportClose)},
+		"then the end": {func(x *crossing) { x.read("5", "4w"); x.come(frame(0x88, "")) }, "4now\x1e4b", "now b w", 200, ended(engineio.TransportClose)},
 		"then a cut":   {func(x *crossing) { x.read("5", "4w"); x.w.OnClose(nil) }, "4now\x1e4b", "now", 200, ended(engineio.TransportClose)},
 		"then too much": {func(x *crossing) {
 			x.srv.cfg.Settings.MaxPayload = 10
-			x.read("5", "4wwwww", "4vvvvv", "4u", "4")
+			x.read("5", "4wwwww", "4vvvvv", "4"+strings.Repeat("u", 10), "4")
 		}, "4now\x1e4b", "now b wwwww vvvvv", 200, ended(engineio.TransportError)},
 		"a bad POST":        {func(x *crossing) { x.read("5", "4w") }, "4now\x1ex\x1e4b", "now", 200, ended(engineio.ParseError)},
 		"closed by POST":    {func(x *crossing) { x.read("5", "4w") }, "4now\x1e1", "now", 200, ended(engineio.TransportClose)},
@@ -120,8 +148,8 @@ func TestI2UpgradeWaitsForThePostThatIsBeingHandled(t *testing.T) {
 			if !c.then(x) {
 				t.Errorf("on %v, %+v", x.s.Transport(), x.endings)
 			}
-			if x.c.pauses != x.c.resumes || x.w.held != nil {
-				t.Errorf("paused %d times, resumed %d, held %v", x.c.pauses, x.c.resumes, x.w.held)
+			if x.c.paused || x.w.kept != nil && !x.w.closing {
+				t.Errorf("paused %v, kept %v", x.c.paused, x.w.kept)
 			}
 		})
 	}
@@ -135,8 +163,8 @@ func (x *crossing) drop() {
 	x.s.unlock()
 }
 
-// What was held is heard while the engine brings more: that comes behind it.
-func TestI2WhatIsHeldGoesFirst(t *testing.T) {
+// What was kept is heard while the engine brings more: that comes behind it.
+func TestI2WhatIsKeptGoesFirst(t *testing.T) {
 	x := cross(t)
 	x.during = func() {
 		if x.w.candidate {
@@ -157,23 +185,27 @@ func TestI2WhatIsHeldGoesFirst(t *testing.T) {
 
 // A handler that panics in a POST, or in what waited for it, costs the session and leaves nothing that waits.
 func TestPanicInAPostThatAnUpgradeWaitsFor(t *testing.T) {
-	for name, body := range map[string]string{"of the POST": "4now\x1e4panic", "behind it": "4now"} {
+	for name, c := range map[string]struct {
+		body string
+		dies any
+	}{"of the POST": {"4now\x1e4panic", http.ErrAbortHandler}, "behind it": {"4now", "a handler"}} {
 		t.Run(name, func(t *testing.T) {
 			x := cross(t)
 			x.during = func() { x.read("5", "4panic", "4w") }
 			func() {
 				defer func() {
-					if v := recover(); v != http.ErrAbortHandler {
+					if v := recover(); v != c.dies {
 						t.Errorf("recovered %v", v)
 					}
 				}()
-				x.post(body)
+				x.post(c.body)
 			}()
+			x.w.OnClose(netpoll.ErrPanic) // as the engine does
 			if x.closed != 1 || x.cause != CauseInternal || !slices.Equal(x.heard, []string{"now", "panic"}) {
 				t.Errorf("%+v, heard %q", x.endings, x.heard)
 			}
-			if x.c.pauses != x.c.resumes || x.w.held != nil || !x.w.closing {
-				t.Errorf("paused %d times, resumed %d, held %v", x.c.pauses, x.c.resumes, x.w.held)
+			if x.c.paused || x.w.kept != nil || !x.w.closing {
+				t.Errorf("paused %v, kept %v", x.c.paused, x.w.kept)
 			}
 		})
 	}

@@ -278,6 +278,8 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		s.turnDown(w, r, session, a)
 		return
 	}
+	control := http.NewResponseController(w)
+	session.patiently(control)
 	binary := r.Header.Get("Content-Type") == "application/octet-stream"
 	if binary && p.revision() != engineio.Revision3 {
 		// Revision 4 has no binary payloads; the exchange is finished all the
@@ -311,7 +313,7 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	switch ok, limit := session.payload(packets); {
+	switch ok, limit := session.payload(packets, control); {
 	case limit:
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -371,8 +373,9 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 // payload handles the packets of one POST in their order, up to the first that
 // is none or that ends the session (PROTOCOL 1.4). It reports false, having
 // done nothing, when an upgrade has overtaken the POST. limit tells that the
-// packets were more than the client may send.
-func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) (ok, limit bool) {
+// packets were more than the client may send. During a pause the packets wait,
+// and so does the answer.
+func (s *Session) payload(packets iter.Seq2[engineio.Packet, error], control *http.ResponseController) (ok, limit bool) {
 	s.mu.Lock()
 	at := s.poll
 	if !s.machine.PostRunning() {
@@ -389,10 +392,16 @@ func (s *Session) payload(packets iter.Seq2[engineio.Packet, error]) (ok, limit 
 			s.unlock()
 			break
 		}
-		if !s.receive(nil, p) {
+		came := s.receive(nil, p)
+		for came == notYet {
+			s.patiently(control)
+			came = s.receive(nil, p)
+		}
+		if came == isOver {
 			break
 		}
 	}
+	s.patiently(control)
 	return true, s.handled(at)
 }
 

@@ -23,13 +23,14 @@ import (
 // echo is an application that sends back what it gets.
 type echo struct{ s *Session }
 
-func (e echo) Message(data []byte, binary bool) {
+func (e echo) Message(data []byte, binary bool) bool {
 	add := func(dst []byte) []byte { return append(dst, data...) }
 	if binary {
 		e.s.Send(PrepareBinary(len(data), add), false)
 	} else {
 		e.s.Send(Prepare(len(data), add, nil), false)
 	}
+	return true
 }
 func (echo) Opened()                       {}
 func (echo) Alarm()                        {}

@@ -108,14 +108,14 @@ func TestTextOfManyFragmentsIsCheckedOnce(t *testing.T) {
 		if i == 0 {
 			bits = 0x01
 		}
-		if err := d.feed(frame(bits, strings.Repeat("€", 100)), rules, &got); err != nil {
+		if _, err := d.feed(frame(bits, strings.Repeat("€", 100)), rules, &got); err != nil {
 			t.Fatal(err)
 		}
 		if want := (i + 1) * 300; d.held.valid != want {
 			t.Fatalf("%d bytes are known to be good, want %d", d.held.valid, want)
 		}
 	}
-	if err := d.feed(frame(0x80, "\xe2"), rules, &got); !errors.Is(err, errUTF8) || len(got) != 0 {
+	if _, err := d.feed(frame(0x80, "\xe2"), rules, &got); !errors.Is(err, errUTF8) || len(got) != 0 {
 		t.Errorf("%v, %.100q", err, got)
 	}
 }

@@ -23,7 +23,7 @@ const patience = 20 * time.Second
 type mute struct{}
 
 func (mute) Opened()                       {}
-func (mute) Message([]byte, bool)          {}
+func (mute) Message([]byte, bool) bool     { return true }
 func (mute) Alarm()                        {}
 func (mute) Closed(engineio.Reason, Cause) {}
 

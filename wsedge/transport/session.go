@@ -18,8 +18,9 @@ type Handler interface {
 	// Opened comes first, once. What is sent from within it follows the open
 	// packet at once.
 	Opened()
-	// Message takes one message. data is valid during the call only.
-	Message(data []byte, binary bool)
+	// Message takes one message. data is valid during the call only. A Handler that has paused the session meanwhile,
+	// from another goroutine, returns false: the message comes again, first of all, when the session is resumed.
+	Message(data []byte, binary bool) (taken bool)
 	// Alarm follows SetAlarm, once.
 	Alarm()
 	// Closed comes exactly once; a Message or an Alarm that was on its way then
@@ -48,6 +49,7 @@ type Session struct {
 	armed   netpoll.Millis // the deadline that conn knows
 	corks   uint16         // while > 0 nothing is written, only queued
 	blocked bool           // the WebSocket took less than offered: OnWritable follows
+	paused  bool           // the client is not read
 	cause   Cause
 	ended   bool // machine said End: the application hears of it
 	told    bool // app.Closed was called
@@ -62,6 +64,8 @@ type poll struct {
 
 	handling   bool        // the packets of a POST are being handled
 	overtaking *socketWire // the candidate whose upgrade packet came meanwhile, nil when none did
+
+	resumed chan struct{} // closed when a POST that waits for Resume may go on; nil when none waits
 }
 
 // ID is the session's id, the sid of its open packet. It is a secret: whoever
@@ -210,7 +214,9 @@ func (s *Session) advance(now engineio.Millis) {
 func (s *Session) act(a engineio.Action, w *socketWire) {
 	switch a {
 	case engineio.SendPing:
-		s.push(pingPacket)
+		if s.out == nil || s.out.last() != pingPacket { // a client that is not read may not read either
+			s.push(pingPacket)
+		}
 	case engineio.SendPong:
 		if s.out == nil || s.out.last() != pongPacket { // one body may hold very many pings
 			s.push(pongPacket)
@@ -236,6 +242,7 @@ func (s *Session) act(a engineio.Action, w *socketWire) {
 // closes that the server decides on have an empty one (PROTOCOL 1.5).
 func (s *Session) end(closeBody []byte) {
 	s.ended = true
+	s.resume() // what waits is thrown away
 	if s.machine.Closing() {
 		return // queue and candidate stay until the client can be told
 	}
@@ -263,9 +270,13 @@ func (s *Session) switchTo(w *socketWire) {
 		s.machine.PollAnswered()
 	}
 	s.conn.Close()
+	s.poll.proceed() // a POST that has been overtaken
 	w.candidate = false
 	s.wire, s.conn, s.poll = w, w.conn, nil
 	s.armed = 0
+	if s.paused {
+		w.regulate()
+	}
 	s.srv.stats.Upgraded.Add(1)
 	s.flush()
 }
@@ -280,38 +291,62 @@ func (s *Session) dropCandidate() {
 	w.shut(nil, CauseNone)
 }
 
-// receive handles one packet that came over w, or by POST when w is nil, and
-// reports whether more may come that way.
-func (s *Session) receive(w *socketWire, p engineio.Packet) bool {
-	s.mu.Lock()
-	if w != nil && !w.closing && w.hold(p) {
-		s.unlock()
-		return true
-	}
-	return s.take(w, p)
-}
+// progress is what became of a packet.
+type progress uint8
 
-// take does the work of receive. The lock is held, and released.
-func (s *Session) take(w *socketWire, p engineio.Packet) bool {
+const (
+	goesOn progress = iota // it was handled
+	isOver                 // so, or not, and nothing more counts that comes that way
+	noMore                 // it was handled, but what follows has to wait for OnResume
+	notYet                 // it has to be given again when the session is not paused any more
+)
+
+// receive handles one packet that came over w, or by POST when w is nil.
+func (s *Session) receive(w *socketWire, p engineio.Packet) progress {
 	from := engineio.Current
-	if w != nil && w.candidate {
-		from = engineio.Candidate
-	}
-	if w != nil && w.closing {
-		s.unlock()
-		return false // after our close frame
+	s.mu.Lock()
+	if w != nil {
+		switch {
+		case w.closing: // after our close frame
+			s.unlock()
+			return isOver
+		case w.overtakes(p):
+			s.unlock()
+			return noMore
+		case w.candidate:
+			from = engineio.Candidate
+		}
 	}
 	a := s.machine.Receive(from, p, s.now())
 	if a == engineio.Deliver {
 		s.unlock()
-		s.srv.stats.Received.Add(1)
-		s.app.Message(p.Data, p.Binary)
-		return true
+		return s.deliver(p)
 	}
 	s.act(a, w)
 	open := !s.ended && (w == nil || !w.closing)
 	s.unlock()
-	return open
+	if !open {
+		return isOver
+	}
+	return goesOn
+}
+
+// deliver hands a message to the application. One that it does not take comes
+// again at once if the session has been resumed by then.
+func (s *Session) deliver(p engineio.Packet) progress {
+	for !s.app.Message(p.Data, p.Binary) {
+		s.mu.Lock()
+		paused, over := s.paused, s.ended
+		s.mu.Unlock()
+		switch {
+		case over:
+			return isOver
+		case paused:
+			return notYet
+		}
+	}
+	s.srv.stats.Received.Add(1)
+	return goesOn
 }
 
 // lose ends the session because what carries it failed, for good if it is

@@ -50,9 +50,9 @@ type endings struct {
 	cause  Cause
 }
 
-func (*endings) Opened()              {}
-func (*endings) Message([]byte, bool) {}
-func (*endings) Alarm()               {}
+func (*endings) Opened()                   {}
+func (*endings) Message([]byte, bool) bool { return true }
+func (*endings) Alarm()                    {}
 func (e *endings) Closed(reason engineio.Reason, cause Cause) {
 	e.closed++
 	e.reason, e.cause = reason, cause

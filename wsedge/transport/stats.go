@@ -48,6 +48,7 @@ func (c Cause) String() string {
 type Stats struct {
 	Upgraded        atomic.Uint64 // sessions that went from polling to another transport
 	Received        atomic.Uint64 // messages from clients
+	Paused          atomic.Int64  // sessions that are paused now
 	Overflows       atomic.Uint64 // sessions closed because their queue was full
 	VolatileDropped atomic.Uint64 // volatile messages that found their client not writable
 	// Handshakes refused as their address has Config.MaxSessionsPerAddress sessions,

@@ -1,6 +1,9 @@
 package transport
 
 import (
+	"bytes"
+	"errors"
+
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
@@ -14,8 +17,19 @@ type streamWire struct {
 
 // OnRead implements netpoll.Handler.
 func (w *streamWire) OnRead(p []byte) {
-	if w.dec.Feed(p, w.s.srv.cfg.Settings.MaxPayload, w.message) == nil {
-		return
+	if rest, err := w.read(p); err != nil {
+		w.keep(bytes.Clone(rest))
+	}
+}
+
+// OnResume implements netpoll.Handler.
+func (w *streamWire) OnResume() { w.goOn(w.read) }
+
+// read is socketWire.read of a stream.
+func (w *streamWire) read(p []byte) (rest []byte, waits error) {
+	rest, err := w.dec.Feed(p, w.s.srv.cfg.Settings.MaxPayload, w.message)
+	if err == nil || errors.Is(err, errWaits) {
+		return rest, err
 	}
 	w.dec = engineio.StreamDecoder{}
 	if !w.end(engineio.ParseError, CauseProtocol, nil) {
@@ -23,4 +37,5 @@ func (w *streamWire) OnRead(p []byte) {
 		w.conn.Close()
 		w.s.mu.Unlock()
 	}
+	return nil, nil
 }

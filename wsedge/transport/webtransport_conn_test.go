@@ -256,6 +256,7 @@ func (e *mirror) OnWritable() {
 		e.conn.Arm()
 	}
 }
+func (e *mirror) OnResume()                 {}
 func (e *mirror) OnDeadline(netpoll.Millis) { e.conn.Close() }
 func (e *mirror) OnClose(err error)         { e.end <- err }
 

@@ -114,7 +114,7 @@ func (c *wtClient) farewell(t *testing.T) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := c.stream.Read(buf)
-		_ = decoder.Feed(buf[:n], 1<<20, func(data []byte, binary bool) error {
+		_, _ = decoder.Feed(buf[:n], 1<<20, func(data []byte, binary bool) error {
 			if string(data) == "2" {
 				_, _ = c.stream.Write([]byte(text("3")))
 			}

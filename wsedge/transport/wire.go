@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/gobwas/ws"
@@ -17,12 +18,13 @@ type socketWire struct {
 	s *Session
 
 	// Owned by the engine's goroutine.
-	dec decoder
+	dec  decoder
+	kept *kept // nil unless the wire is not read
 
 	// Guarded by s.mu.
 	conn      netpoll.Conn
-	held      *held // what waits until a POST has been handled, nil as a rule
 	candidate bool
+	early     bool // a candidate whose upgrade packet waits for a POST: it is not read
 	closing   bool // a close frame was sent or queued: what still comes is discarded
 
 	form wireForm // here it takes no room: every session has a wire
@@ -60,6 +62,9 @@ func (w *socketWire) bind(c netpoll.Conn) {
 	if !w.candidate {
 		w.s.conn = c
 	}
+	if w.s.paused {
+		w.regulate()
+	}
 	switch {
 	case w.closing && w.ended(): // the close frame waits
 		w.s.corks = 0
@@ -74,10 +79,20 @@ func (w *socketWire) bind(c netpoll.Conn) {
 
 // OnRead implements netpoll.Handler.
 func (w *socketWire) OnRead(p []byte) {
+	if rest, err := w.read(p); err != nil {
+		w.keep(bytes.Clone(rest))
+	}
+}
+
+// OnResume implements netpoll.Handler.
+func (w *socketWire) OnResume() { w.goOn(w.read) }
+
+// read handles bytes that came. The error is errWaits, if rest of them has to wait.
+func (w *socketWire) read(p []byte) (rest []byte, waits error) {
 	rules := frameRules{limit: w.s.srv.cfg.Settings.MaxPayload, deflate: w.form.deflates()}
-	err := w.dec.feed(p, rules, w)
-	if err == nil {
-		return
+	rest, err := w.dec.feed(p, rules, w)
+	if err == nil || errors.Is(err, errWaits) {
+		return rest, err
 	}
 	w.dec = decoder{}
 	var violation *protocolError
@@ -85,20 +100,18 @@ func (w *socketWire) OnRead(p []byte) {
 		w.s.srv.cfg.Logger.Debug("session closed", "error", violation)
 		body := ws.NewCloseFrameBody(violation.code, "")
 		if w.end(engineio.TransportError, CauseProtocol, body) {
-			return
+			return nil, nil
 		}
 	}
 	// The close handshake is done, or the peer has broken it.
 	w.s.mu.Lock()
-	if w.held == nil { // otherwise its turn has not come
-		w.conn.Close()
-	}
+	w.conn.Close()
 	w.s.mu.Unlock()
+	return nil, nil
 }
 
 // end closes the wire with a close frame: it ends the session, but a candidate
-// ends only itself. It reports false if the wire was closing already. What is held
-// comes before the end.
+// ends only itself. It reports false if the wire was closing already.
 func (w *socketWire) end(reason engineio.Reason, cause Cause, closeBody []byte) bool {
 	s := w.s
 	s.mu.Lock()
@@ -106,10 +119,6 @@ func (w *socketWire) end(reason engineio.Reason, cause Cause, closeBody []byte) 
 	switch {
 	case w.closing:
 		return false
-	case w.held != nil:
-		if w.held.ending == nil {
-			w.held.ending = &ending{reason, cause, closeBody}
-		}
 	case w.candidate:
 		w.leave()
 		w.shut(closeBody, cause)
@@ -125,12 +134,11 @@ var errDone = errors.New("transport: websocket closed")
 // message implements frameSink.
 func (w *socketWire) message(data []byte, binary bool) error {
 	p, err := w.parse(data, binary)
-	if err == nil {
-		w.s.receive(w, p)
-	} else {
+	if err != nil {
 		w.end(engineio.ParseError, CauseNone, nil)
+		return nil
 	}
-	return nil
+	return w.accept(p)
 }
 
 // parse reads one message as a packet of the session's revision.
@@ -297,13 +305,13 @@ func (w *socketWire) OnClose(err error) {
 	case s.wire == w:
 		s.lose(engineio.TransportClose, causeOf(err), nil)
 		s.dropQueue()
-	case w.candidate && w.held != nil: // its client takes the upgrade for done
+	case w.candidate && w.early: // its client takes the upgrade for done
 		s.lose(engineio.TransportClose, CauseNone, nil)
 	case w.candidate:
 		w.leave()
 	}
 	s.unlock()
-	w.dec = decoder{}
+	w.dec, w.kept = decoder{}, nil
 }
 
 // causeOf is what the end of a netpoll.Conn says about the end of its session.
@@ -319,6 +327,9 @@ type pollTimer Session
 
 // OnRead implements netpoll.Handler.
 func (*pollTimer) OnRead([]byte) {}
+
+// OnResume implements netpoll.Handler.
+func (*pollTimer) OnResume() {}
 
 // OnWritable implements netpoll.Handler.
 func (*pollTimer) OnWritable() {}
