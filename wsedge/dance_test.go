@@ -52,11 +52,15 @@ func (f fate) ends() bool { return f >= fateCutUpgraded }
 
 // floor is where dances take place: a server, and what it observed of each socket.
 type floor struct {
-	h     *harness
+	h       *harness
+	holds   bool // clients are held at random
+	resumes sync.WaitGroup
+	early   atomic.Int64 // events of a client that was held
+
 	mu    sync.Mutex // guards the following
 	heard map[rooms.SocketID]*heard
 
-	tally struct{ dances, switched, failed, ended, waited, overtaken, down, up atomic.Int64 }
+	tally struct{ dances, switched, failed, ended, waited, overtaken, down, up, held atomic.Int64 }
 }
 
 // heard is what one socket's events said, in order.
@@ -65,6 +69,7 @@ type heard struct {
 	said  []string
 	gone  chan struct{} // closed when it is disconnected
 	known chan struct{} // closed when it is connected
+	held  atomic.Int64
 }
 
 // Observe implements Observer.
@@ -80,8 +85,30 @@ func (f *floor) Observe(e *rooms.Event) rooms.Flow {
 		yield(4) // so that a POST takes its time, and something can come between two of its packets
 	case rooms.KindDisconnected:
 		close(h.gone)
+		return rooms.Flow{Holds: 1} // says nothing
 	}
-	return rooms.Flow{}
+	return f.hold(h, e)
+}
+
+// hold holds a client at random, and lets another goroutine resume it, maybe before it is held.
+func (f *floor) hold(h *heard, e *rooms.Event) rooms.Flow {
+	if h.held.Load() > 0 {
+		f.early.Add(1)
+	}
+	holds := rand.IntN(6) - 3
+	if !f.holds || holds <= 0 {
+		return rooms.Flow{}
+	}
+	f.tally.held.Add(1)
+	h.held.Add(int64(holds))
+	f.resumes.Go(func() {
+		for range holds {
+			yield(rand.IntN(8))
+			h.held.Add(-1)
+			f.h.server.Resume(e.Namespace, e.Socket)
+		}
+	})
+	return rooms.Flow{Holds: holds}
 }
 
 // last is what was said last.
@@ -109,8 +136,25 @@ func (f *floor) forget(id rooms.SocketID) {
 	f.mu.Unlock()
 }
 
-func TestI2DancesLoseNothing(t *testing.T) {
-	f := &floor{heard: make(map[rooms.SocketID]*heard)}
+func TestI2DancesLoseNothing(t *testing.T) { dances(t, &floor{}) }
+
+// I4: so it is when clients are held at any moment and resumed at any other; while they are held nothing of them is heard.
+func TestI4DancesOfHeldClients(t *testing.T) {
+	f := &floor{holds: true}
+	dances(t, f)
+	f.resumes.Wait()
+	if n := f.early.Load(); n != 0 {
+		t.Errorf("%d events of clients that were held", n)
+	}
+	if s := f.h.server.Stats(); s.Paused != 0 || s.Holds == 0 {
+		t.Errorf("%d sessions are paused after %d holds", s.Paused, s.Holds)
+	}
+	t.Logf("clients were held %d times", f.tally.held.Load())
+}
+
+func dances(t *testing.T, f *floor) {
+	t.Helper()
+	f.heard = make(map[rooms.SocketID]*heard)
 	f.h = start(t, allowOld, func(c *Config) { c.Observer = f })
 	before := f.h.warm()
 	if text := os.Getenv(danceSeedEnv); strings.Contains(text, ",") {

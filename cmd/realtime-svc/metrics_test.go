@@ -60,7 +60,7 @@ func fixedCollector(t *testing.T) *collector {
 				ConnectionsLimited: 46, SessionsLimited: 47, HandshakesLimited: 48, IdleEvicted: 49, ProxyFailed: 5, BodiesLimited: 51,
 				RefusalContexts: map[string]uint64{"INVALID_ORIGIN": 52},
 				EventsRefused:   map[string]uint64{"OVERLOADED": 53, "NOT_ALLOWED": 54}, Paused: 55, Holds: 56,
-				Accepted:        34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
+				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
 			}
 		},
 		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
@@ -96,7 +96,7 @@ func TestCollector(t *testing.T) {
 		"realtime_address_limits_reached_total limit=connections": 46, "realtime_address_limits_reached_total limit=sessions": 47,
 		"realtime_address_limits_reached_total limit=handshakes": 48, "realtime_bodies_refused_total": 51,
 		"realtime_requests_refused_context_total context=INVALID_ORIGIN": 52,
-		"realtime_events_refused_total reason=OVERLOADED": 53, "realtime_events_refused_total reason=NOT_ALLOWED": 54,
+		"realtime_events_refused_total reason=OVERLOADED":                53, "realtime_events_refused_total reason=NOT_ALLOWED": 54,
 		"realtime_sessions_paused": 55, "realtime_holds_total": 56,
 		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
 		"realtime_sessions_opened_total transport=webtransport": 38, "realtime_limits_reached_total limit=namespaces": 39,
