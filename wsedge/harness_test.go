@@ -3,6 +3,7 @@ package wsedge
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -275,6 +276,8 @@ type poller struct {
 	h      *harness
 	client *http.Client
 	sid    string
+
+	revision string // empty: 4
 }
 
 func (h *harness) poller() *poller {
@@ -320,7 +323,9 @@ func (p *poller) try(method, query, body string) (int, string, error) {
 	return resp.StatusCode, string(b), err
 }
 
-func (p *poller) query() string { return "EIO=4&transport=polling&sid=" + p.sid }
+func (p *poller) query() string {
+	return "EIO=" + cmp.Or(p.revision, "4") + "&transport=polling&sid=" + p.sid
+}
 
 // get polls once.
 func (p *poller) get() string {
