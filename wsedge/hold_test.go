@@ -315,7 +315,7 @@ func TestI4PostDuringAPause(t *testing.T) {
 				h.event(rooms.KindConnected)
 				h.paused(1)
 				id := h.only("/admin").ID()
-				// While a POST waits another one is against the rules: that first one ends here.
+				// A second POST would be against the rules: this one has to be answered before the next pause.
 				h.server.Resume("/admin", id)
 				if status := <-hold; status != 200 {
 					t.Errorf("answered %d", status)
