@@ -10,14 +10,14 @@ import (
 )
 
 // Pause makes the session read nothing more from its client until Resume or its end (I4): TCP, or QUIC, holds the client
-// back. It is cheap, and without effect on a session that is paused or has ended. Called from within Handler.Message it
-// lets no other Message follow; from elsewhere one may, which has to return false.
+// back. It is cheap, and without effect on a session that is paused or has ended. The Handler returns false from each
+// Message that comes all the same: the one that was under way, or the next of the read during which the pause began.
 //
-// What the read brought during which the pause began is kept, 64 KiB at most and beyond that one message; a POST waits,
-// before its body is read or, if its packets are being handled, behind the one that is, and is answered after Resume. Polls, messages to the client, its upgrade and what ends
-// the session on this side go on. So does the heartbeat, but nothing is expected of the client (engineio.Session.Pause):
-// that it has gone is noticed by what cannot be written and by polls that do not come, an end in good order only
-// after Resume, behind all that came before it.
+// That message and what was read behind it, 64 KiB as a rule and never more than that and one message, is kept for Resume.
+// A POST waits, before its body is read or, if its packets are being handled, before the next of them, and is answered
+// after Resume. Polls, messages to the client, its upgrade and what ends the session on this side go on. So does the
+// heartbeat, but nothing is expected of the client (engineio.Session.Pause): that it has gone is noticed by what cannot be
+// written and by polls that do not come, an end in good order perhaps only after Resume, behind all that came before it.
 func (s *Session) Pause() {
 	s.mu.Lock()
 	if !s.paused && !s.machine.Closed() {
