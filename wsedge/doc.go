@@ -26,8 +26,10 @@
 // Recovery.mu; the latter four never together.
 //
 // Client.recv serialises what one client does and what is decided about it, and so
-// gives I1: the Observer is called under it. Deliver does not take it: messages go
-// out while the client's own packets are handled.
+// gives I1: the Observer is called under it, and what holds it asks for are noted
+// before it is released. Server.Resume takes it after that; whoever calls Resume holds
+// no lock that an Observer takes. Deliver does not take it: messages go out while the
+// client's own packets are handled.
 //
 // messageLog.mu is held while a recorded message goes out, which takes as long as
 // the namespace is large. Loops therefore never wait for it: who comes back is
@@ -43,7 +45,11 @@
 //   - I2: Deliver writes or queues before it returns.
 //   - I3: rooms calls Deliver without locks of its own, and Deliver never blocks.
 //   - I4: what is kept for recovery is at most RecoveryConfig.MaxBytes, and goes when
-//     it is too old.
+//     it is too old. A client of which a socket is held (rooms.Flow) is not read: no
+//     event of it is observed until the last hold is taken back, by Server.Resume or
+//     the end of the socket, and then all that it sent comes in order. Meanwhile at
+//     most what one read brought is kept for it, beside a message or a POST of
+//     MaxPayload; its heartbeat and what is sent to it go on.
 //   - I8: who is recovered has been told every message that was for it once, in the
 //     order of their offsets; who cannot be sure of that begins anew.
 //   - I7: the arguments of an event are the bytes that the client sent.

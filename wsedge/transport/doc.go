@@ -34,6 +34,9 @@
 //
 // # Bounds
 //
+// A session that is paused (Session.Pause) is not read; what is kept of it is what
+// one read brought, or the POST that is being handled.
+//
 // What costs memory before anybody is known is bounded in time and number:
 //
 //   - a head, with the PROXY header and TLS handshake before it:

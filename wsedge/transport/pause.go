@@ -110,8 +110,9 @@ type kept struct {
 func (w *socketWire) accept(p engineio.Packet) error {
 	switch w.s.receive(w, p) {
 	case notYet:
-		p.Data = bytes.Clone(p.Data)
-		w.kept = &kept{packet: &p}
+		own := p // p itself stays off the heap
+		own.Data = bytes.Clone(p.Data)
+		w.kept = &kept{packet: &own}
 		return errWaits
 	case noMore:
 		return errWaits

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -366,21 +367,23 @@ func pausedAtRandom(t *testing.T, addr string, made chan *valve, dice *rand.Rand
 	}
 }
 
-// Without a pause nothing is allocated for a message, and the rest of a read is no more than looked at.
+// Without a pause nothing is allocated for a message.
+func TestReadFramesAllocatesNothing(t *testing.T) {
+	s, _, _ := narrow(1<<20, 1<<20)
+	in := manyFrames()
+	buf := make([]byte, len(in))
+	if n := testing.AllocsPerRun(100, func() { copy(buf, in); s.wire.OnRead(buf) }); n != 0 {
+		t.Errorf("%v allocations for 100 messages", n)
+	}
+}
+
+func manyFrames() []byte {
+	return bytes.Repeat(frame(0x81, `42["message",{"a":1,"b":[1,2,3]}]`), 100)
+}
+
 func BenchmarkReadFrames(b *testing.B) {
-	app := &endings{}
-	cfg := Config{OnSession: func(*Session) Handler { return app }}
-	if err := cfg.setDefaults(); err != nil {
-		b.Fatal(err)
-	}
-	srv := &Server{cfg: cfg, engine: stillEngine{}}
-	s := srv.newSession(engineio.WebSocket, &Handshake{}, engineio.Revision4, func(s *Session) *socketWire { return &socketWire{s: s} })
-	s.wire.bind(&narrowConn{})
-	one := frame(0x81, `42["message",{"a":1,"b":[1,2,3]}]`)
-	var in []byte
-	for range 100 {
-		in = append(in, one...)
-	}
+	s, _, _ := narrow(1<<20, 1<<20)
+	in := manyFrames()
 	buf := make([]byte, len(in))
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
