@@ -1,10 +1,11 @@
 package engineio
 
 // While a session is paused its owner reads nothing from the client, so neither a pong nor a ping can be seen. What would
-// be late then is not: the pong, the client's ping, the candidate's upgrade packet (a stock client sends it only once its
-// running POST is answered, and is lost if the candidate goes meanwhile). They have their whole time again from Resume on.
-// The client must see no difference: revision 4 gets its pings at their interval; revision 3 gets pongs that it has not
-// asked for, as often as an answer may be due.
+// be late then is not: the client's ping and the candidate's upgrade packet have their whole time again from Resume on (a
+// stock client sends the latter only once its running POST is answered, and is lost if the candidate goes meanwhile), and
+// the first pong that is waited for is that of the first ping after Resume. The client must see no difference: revision 4
+// gets its pings at their interval, also across Resume, and whenever its pongs are read; revision 3 gets pongs that it has
+// not asked for, as often as an answer may be due.
 //
 // A client that polls shows that it is there by doing so: one that does not fetch a ping within PingTimeout has gone. While
 // it upgrades it does not poll, and is believed.
@@ -19,25 +20,30 @@ func (s *Session) Pause(now Millis) {
 	switch {
 	case s.revision == Revision3:
 		s.due = now + s.pongEvery()
-	case s.awaiting: // due was the pong's; the next ping comes an interval after the last
-		s.due += s.set.PingInterval - s.set.PingTimeout
+	case s.awaiting:
+		s.awaiting = false
+		s.pingNext()
 	}
 }
+
+// pingNext makes the next ping due an interval after the last one, whose pong or poll was due.
+func (s *Session) pingNext() { s.due += s.set.PingInterval - s.set.PingTimeout }
 
 // Resume tells that the client is read again. It is without effect on a session that is not paused.
 func (s *Session) Resume(now Millis) {
 	if !s.Paused() {
 		return
 	}
-	s.phase = going
+	late := s.phase == unfetched
+	s.phase = resumed
 	if s.candidate != noCandidate {
 		s.upgrade = now + s.set.UpgradeTimeout
 	}
 	switch {
 	case s.revision == Revision3:
 		s.awaitPing(now)
-	case s.awaiting:
-		s.due = now + s.set.PingTimeout
+	case late:
+		s.pingNext()
 	}
 }
 
@@ -65,7 +71,6 @@ func (s *Session) keepAlive(now Millis) Action {
 		}
 		return SendPong
 	}
-	s.awaiting = true
 	s.due = now + s.set.PingInterval
 	if polls {
 		s.due = now + s.set.PingTimeout

@@ -37,6 +37,7 @@ const (
 	going     phase = iota
 	paused          // nothing is read from the client
 	unfetched       // so, and the client polls, but no poll has come since the last heartbeat
+	resumed         // it was paused once: pongs to pings of that time may come at any time
 	closing         // Closed, and the close packet waits for a poll or for the upgrade
 )
 
@@ -148,9 +149,12 @@ func (s *Session) Receive(from Wire, p Packet, now Millis) Action {
 		if s.revision == Revision3 {
 			return s.end(TransportError)
 		}
-		// An unsolicited pong is a sign of life like any other (PROTOCOL 1.7).
-		s.awaiting = false
-		s.due = now + s.set.PingInterval
+		// An unsolicited pong is a sign of life like any other (PROTOCOL 1.7), but for one that may be old and read late: it puts
+		// off no ping, as the client waits no longer for that than it was told at the handshake.
+		if s.awaiting || s.phase == going {
+			s.awaiting = false
+			s.due = now + s.set.PingInterval
+		}
 		return None
 	case PacketOpen, PacketUpgrade, PacketNoop:
 		return None

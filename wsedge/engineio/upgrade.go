@@ -23,6 +23,10 @@ func (s *Session) CandidateArrived(now Millis, t Transport) Action {
 // candidate may come. It is harmless when there is no candidate.
 func (s *Session) CandidateLost(_ Millis) { s.forget() }
 
+// Probed reports whether a candidate was probed: the client waits for its poll and its POST, and then sends the upgrade
+// packet.
+func (s *Session) Probed() bool { return s.release != 0 }
+
 // upgrading reports whether the time of a candidate runs.
 func (s *Session) upgrading() bool { return s.candidate != noCandidate && !s.Paused() }
 

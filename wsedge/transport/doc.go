@@ -28,8 +28,8 @@
 // # Locks
 //
 // Session.mu guards a session's state, queue and wire. It is a leaf, apart from
-// what netpoll locks itself: no Handler, and nothing else of ours, is called
-// under it. The locks of a sessionTable, of limits and of idlers are leaves as
+// what netpoll locks itself and the lock of waiters: no Handler, and nothing else
+// of ours, is called under it. The locks of a sessionTable, of limits and of idlers are leaves as
 // well. No two Session.mu are ever held together.
 //
 // # Bounds

@@ -10,6 +10,9 @@ import (
 // what the candidate sends behind its upgrade packet (PROTOCOL 1.6: nothing is
 // lost or reordered): the candidate is not read, as in a pause (pause.go). So
 // does its orderly end; a reset that is seen meanwhile ends the session at once.
+//
+// During a pause the POST may wait for very long. Then the switch comes at once,
+// so that the client hears of heartbeats, and only the reading waits.
 
 // overtakes reports whether p is the upgrade packet of w and has to wait for a
 // POST, and makes w wait with it. The lock is held.
@@ -21,7 +24,17 @@ func (w *socketWire) overtakes(p engineio.Packet) bool {
 	w.early = true
 	s.poll.overtaking = w
 	w.regulate()
+	if s.paused {
+		s.completeUpgrade(w)
+	}
 	return true
+}
+
+// completeUpgrade switches to w. The lock is held.
+func (s *Session) completeUpgrade(w *socketWire) {
+	if !w.closing && w.candidate {
+		s.act(s.machine.Receive(engineio.Candidate, engineio.Packet{Type: engineio.PacketUpgrade}, s.now()), w)
+	}
 }
 
 // handled ends the handling of a POST that arrived at a polling session: the
@@ -35,9 +48,7 @@ func (s *Session) handled(at *poll) (limit bool) {
 	limit = s.ended && s.cause == CauseLimit
 	if w := at.overtaking; w != nil {
 		w.early, at.overtaking = false, nil
-		if !w.closing {
-			s.act(s.machine.Receive(engineio.Candidate, engineio.Packet{Type: engineio.PacketUpgrade}, s.now()), w)
-		}
+		s.completeUpgrade(w)
 		w.regulate()
 	}
 	return limit

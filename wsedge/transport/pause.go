@@ -3,7 +3,10 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
@@ -15,7 +18,7 @@ import (
 //
 // That message and what was read behind it, 64 KiB as a rule and never more than that and one message, is kept for Resume.
 // A POST waits, before its body is read or, if its packets are being handled, before the next of them, and is answered
-// after Resume. Polls, messages to the client, its upgrade and what ends the session on this side go on. So does the
+// after Resume, but for one that the client's upgrade waits for. Polls, messages to the client, its upgrade and what ends the session on this side go on. So does the
 // heartbeat, but nothing is expected of the client (engineio.Session.Pause): that it has gone is noticed by what cannot be
 // written and by polls that do not come, an end in good order perhaps only after Resume, behind all that came before it.
 func (s *Session) Pause() {
@@ -26,6 +29,9 @@ func (s *Session) Pause() {
 		s.machine.Pause(s.now())
 		if s.wire != nil {
 			s.wire.regulate()
+		}
+		if s.poll != nil && s.poll.overtaking != nil { // its client hears of heartbeats there only
+			s.completeUpgrade(s.poll.overtaking)
 		}
 	}
 	s.unlock()
@@ -47,41 +53,109 @@ func (s *Session) resume() {
 	s.paused = false
 	s.srv.stats.Paused.Add(-1)
 	s.machine.Resume(s.now())
-	if s.poll != nil {
-		s.poll.proceed()
-	}
+	s.srv.posts.wake(s)
 	if s.wire != nil {
 		s.wire.regulate()
 	}
 }
 
-// proceed lets a POST go on that waits. Session.mu is held.
-func (p *poll) proceed() {
-	if p.resumed != nil {
-		close(p.resumed)
-		p.resumed = nil
+// waiters are the POSTs that wait for the end of a pause, or for a reason to be answered during it: one of a session, as a
+// rule. It is no part of a Session, as few have one.
+type waiters struct {
+	mu sync.Mutex // guards the following; a leaf, taken under Session.mu
+	of map[*Session]chan struct{}
+}
+
+// wait returns what is closed when s has something new for its POST.
+func (w *waiters) wait(s *Session) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of[s] == nil {
+		if w.of == nil {
+			w.of = make(map[*Session]chan struct{})
+		}
+		w.of[s] = make(chan struct{})
+	}
+	return w.of[s]
+}
+
+func (w *waiters) wake(s *Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c := w.of[s]; c != nil {
+		close(c)
+		delete(w.of, s)
 	}
 }
 
-// patiently returns when a POST of the session may go on: it is not paused, or does not poll any longer. Meanwhile the
-// request, whose deadlines control sets, has all the time there is; then its time begins anew.
-func (s *Session) patiently(control *http.ResponseController) {
+// patiently returns when a POST of the session may go on. During a pause it waits, and so does its answer; its request has
+// all the time there is then, and begins anew with it afterwards.
+//
+// A client whose candidate was probed fetches no heartbeat until its POST is answered and it has completed the upgrade, so
+// this is not made to wait: it is read, and answered before its packets are handled.
+func (s *Session) patiently(e *exchange) {
 	s.mu.Lock()
-	for s.paused && s.poll != nil {
-		if s.poll.resumed == nil {
-			s.poll.resumed = make(chan struct{})
+	for s.paused {
+		probed := s.machine.Probed()
+		if !e.handling && (probed || s.poll == nil) {
+			break
 		}
-		resumed := s.poll.resumed
+		answer := probed && !e.answered
+		var more <-chan struct{}
+		if !answer {
+			more = s.srv.posts.wait(s)
+		}
 		s.mu.Unlock()
-		_ = control.SetReadDeadline(time.Time{}) // net/http takes a deadline that passes for the client's end
-		_ = control.SetWriteDeadline(time.Time{})
-		<-resumed
-		now := time.Now()
-		_ = control.SetReadDeadline(now.Add(s.srv.cfg.BodyTimeout))
-		_ = control.SetWriteDeadline(now.Add(s.srv.cfg.BodyTimeout + answerTimeout))
+		if answer {
+			e.ok()
+		} else {
+			e.await(more)
+		}
 		s.mu.Lock()
 	}
 	s.mu.Unlock()
+}
+
+// exchange is a POST with its answer.
+type exchange struct {
+	// Fixed at construction.
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	timeout time.Duration // Config.BodyTimeout
+
+	handling bool // its packets are being handled
+	answered bool
+}
+
+// await lifts the deadlines of the request until more is closed.
+func (e *exchange) await(more <-chan struct{}) {
+	_ = e.control.SetReadDeadline(time.Time{}) // net/http takes a deadline that passes for the client's end
+	_ = e.control.SetWriteDeadline(time.Time{})
+	<-more
+	now := time.Now()
+	_ = e.control.SetReadDeadline(now.Add(e.timeout))
+	_ = e.control.SetWriteDeadline(now.Add(e.timeout + answerTimeout))
+}
+
+// ok answers the POST, unless that was done.
+func (e *exchange) ok() {
+	if e.answered {
+		return
+	}
+	e.answered = true
+	const body = "ok"
+	header := e.w.Header()
+	header.Set("Content-Type", "text/html")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if e.handling && e.r.ProtoMajor < 2 { // the connection is in use for longer than the client can know
+		header.Set("Connection", "close")
+	}
+	_, _ = io.WriteString(e.w, body)
+	if e.handling {
+		_ = e.control.Flush()
+	}
 }
 
 // regulate makes the engine read the wire, or not. The lock is held.

@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"errors"
-	"io"
 	"iter"
 	"net/http"
 	"runtime/debug"
@@ -278,8 +277,8 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		s.turnDown(w, r, session, a)
 		return
 	}
-	control := http.NewResponseController(w)
-	session.patiently(control)
+	e := &exchange{w: w, r: r, control: http.NewResponseController(w), timeout: s.cfg.BodyTimeout}
+	session.patiently(e)
 	binary := r.Header.Get("Content-Type") == "application/octet-stream"
 	if binary && p.revision() != engineio.Revision3 {
 		// Revision 4 has no binary payloads; the exchange is finished all the
@@ -313,18 +312,16 @@ func (s *Server) pollPost(w http.ResponseWriter, r *http.Request, session *Sessi
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	switch ok, limit := session.payload(packets, control); {
+	switch ok, limit := session.payload(packets, e); {
+	case e.answered:
 	case limit:
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusTooManyRequests)
-		return
 	case !ok:
 		s.refuse(w, r, errOvertaken)
-		return
+	default:
+		e.ok()
 	}
-	w.Header().Set("Content-Type", "text/html")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, "ok")
 }
 
 // nobody is the packets of a form without any.
@@ -375,14 +372,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 // done nothing, when an upgrade has overtaken the POST. limit tells that the
 // packets were more than the client may send. During a pause the packets wait,
 // and so does the answer.
-func (s *Session) payload(packets iter.Seq2[engineio.Packet, error], control *http.ResponseController) (ok, limit bool) {
+func (s *Session) payload(packets iter.Seq2[engineio.Packet, error], e *exchange) (ok, limit bool) {
 	s.mu.Lock()
 	at := s.poll
 	if !s.machine.PostRunning() {
 		s.mu.Unlock()
 		return false, false
 	}
-	at.handling = true
+	at.handling, e.handling = true, true
 	s.mu.Unlock()
 	defer s.survive(at)
 	for p, err := range packets {
@@ -394,14 +391,15 @@ func (s *Session) payload(packets iter.Seq2[engineio.Packet, error], control *ht
 		}
 		came := s.receive(nil, p)
 		for came == notYet {
-			s.patiently(control)
+			s.patiently(e)
 			came = s.receive(nil, p)
 		}
 		if came == isOver {
 			break
 		}
 	}
-	s.patiently(control)
+	s.patiently(e)
+	e.handling = false
 	return true, s.handled(at)
 }
 

@@ -192,6 +192,7 @@ type Server struct {
 
 	idle     idlers
 	bodies   bodies
+	posts    waiters
 	sessions sessionTable
 	stats    Stats
 	panics   atomic.Uint64 // of handlers in a POST or at the beginning; the engine counts the others

@@ -64,8 +64,6 @@ type poll struct {
 
 	handling   bool        // the packets of a POST are being handled
 	overtaking *socketWire // the candidate whose upgrade packet came meanwhile, nil when none did
-
-	resumed chan struct{} // closed when a POST that waits for Resume may go on; nil when none waits
 }
 
 // ID is the session's id, the sid of its open packet. It is a secret: whoever
@@ -225,6 +223,9 @@ func (s *Session) act(a engineio.Action, w *socketWire) {
 		if w.write(probePacket.bytes(w.layout())) {
 			s.release(noopPacket)
 		}
+		if s.paused {
+			s.srv.posts.wake(s)
+		}
 	case engineio.ReleasePoll:
 		s.release(noopPacket)
 	case engineio.Switch:
@@ -270,12 +271,12 @@ func (s *Session) switchTo(w *socketWire) {
 		s.machine.PollAnswered()
 	}
 	s.conn.Close()
-	s.poll.proceed() // a POST that has been overtaken
 	w.candidate = false
 	s.wire, s.conn, s.poll = w, w.conn, nil
 	s.armed = 0
 	if s.paused {
 		w.regulate()
+		s.srv.posts.wake(s) // it has been overtaken
 	}
 	s.srv.stats.Upgraded.Add(1)
 	s.flush()

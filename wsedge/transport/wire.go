@@ -134,11 +134,11 @@ var errDone = errors.New("transport: websocket closed")
 // message implements frameSink.
 func (w *socketWire) message(data []byte, binary bool) error {
 	p, err := w.parse(data, binary)
-	if err != nil {
-		w.end(engineio.ParseError, CauseNone, nil)
-		return nil
+	if err == nil {
+		return w.accept(p)
 	}
-	return w.accept(p)
+	w.end(engineio.ParseError, CauseNone, nil)
+	return nil
 }
 
 // parse reads one message as a packet of the session's revision.
