@@ -66,7 +66,7 @@ func fixedCollector(t *testing.T) *collector {
 		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
 		admission: func() service.AdmissionStats {
 			return service.AdmissionStats{
-				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33,
+				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33, NoRoom: 57,
 			}
 		},
 	}
@@ -116,7 +116,7 @@ func TestCollector(t *testing.T) {
 		"realtime_admission_questions_total outcome=accepted": 26, "realtime_admission_questions_total outcome=refused": 27,
 		"realtime_admission_questions_total outcome=unattended": 28, "realtime_admission_questions_total outcome=timed_out": 29,
 		"realtime_admission_questions_total outcome=overloaded": 30, "realtime_admission_questions_total outcome=failed": 31,
-		"realtime_admission_handed_on_total": 32, "realtime_admission_answers_ignored_total": 33,
+		"realtime_admission_questions_total outcome=no_room": 57, "realtime_admission_handed_on_total": 32, "realtime_admission_answers_ignored_total": 33,
 	}
 	for name, n := range want {
 		if g, ok := got[name]; !ok || g != n {
