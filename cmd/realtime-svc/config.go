@@ -72,6 +72,7 @@ type Config struct {
 
 	AdmissionPolicy  string        `name:"admission-policy" group:"services" default:"allow" oneof:"allow,deny" help:"What a client that connects to a namespace gets while no service is attached that decides on admission."`
 	AdmissionTimeout time.Duration `name:"admission-timeout" group:"services" default:"5s" min:"10ms" max:"5m" help:"How long an admission service may take to decide. Then the client is refused. --connect-timeout goes on meanwhile."`
+	AllowedEvents    []string      `name:"allowed-events" group:"services" placeholder:"NAMESPACE=NAME" help:"Events that clients may send. NAMESPACE is a namespace's full name, or '*' for those without entries of their own; a NAME that ends in '*' stands for all that begin so, and none, as in '/news=', lets clients only listen. Any other event of such a namespace is refused: nobody hears of it, and a client that wants an acknowledgement is answered with an error. A namespace without entries allows all."`
 	WatchBuffer      ByteSize      `name:"watch-buffer" group:"services" default:"16MiB" unit:"bytes" min:"3MiB" max:"1GiB" help:"How much may wait for one watcher that reads slowly. Beyond it the watcher loses events and is told how many."`
 
 	MaxGroups         int           `name:"max-groups" group:"groups" default:"1000" min:"1" max:"100000" help:"How many consumer groups there may be. One more is refused."`

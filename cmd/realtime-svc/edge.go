@@ -58,6 +58,19 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 	return edge
 }
 
+// observer is who hears what sockets do: the traces, which hear of refused events, too, then the list of those that are
+// allowed, then the feed.
+func (p *Process) observer() wsedge.Observer {
+	var observer wsedge.Observer = p.feed
+	if len(p.cfg.AllowedEvents) > 0 {
+		observer = p.allowed
+	}
+	if p.tracing != nil {
+		observer = p.tracing.Observer(observer)
+	}
+	return observer
+}
+
 // http is what requests are answered by. The configuration is valid.
 func (c *Config) http() wsedge.HTTPConfig {
 	cookie, _ := parseCookie(c.Cookie)
