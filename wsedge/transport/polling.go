@@ -61,7 +61,7 @@ func (s *Server) letIn(w http.ResponseWriter, r *http.Request, p *params, upgrad
 			s.limits.end(h.encode())
 		}
 	}()
-	refusal := s.admit(r)
+	refusal := s.admit(r.Context(), r)
 	if refusal == nil && p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
 		refusal = engineio.ErrUnsupportedProtocol
 	}
