@@ -110,8 +110,11 @@ func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
 	return service.Config{
 		Hub: hub, Feed: p.feed, Logger: p.logger,
 		Admission: service.AdmissionConfig{
-			Policy:  service.Policy(p.cfg.AdmissionPolicy),
-			Timeout: p.cfg.AdmissionTimeout,
+			Policy:          service.Policy(p.cfg.AdmissionPolicy),
+			HandshakePolicy: service.Policy(p.cfg.HandshakePolicy),
+			Timeout:         p.cfg.AdmissionTimeout,
+			MaxPending:      p.cfg.AdmissionPending,
+			MaxPendingBytes: int(p.cfg.AdmissionBytes),
 		},
 	}
 }

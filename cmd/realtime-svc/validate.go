@@ -109,9 +109,11 @@ func (c *Config) checkShapes() []error {
 		problems = append(problems, hubProblems(err)...)
 	}
 	c.checkAllowedEvents(hub, wrong)
-	for _, h := range c.KeepHeaders {
-		if !headerShape.MatchString(h) {
-			wrong("keep-headers", "%q is not the name of a header", h)
+	for name, headers := range map[string][]string{"keep-headers": c.KeepHeaders, "admission-headers": c.AdmissionHeaders} {
+		for _, h := range headers {
+			if !headerShape.MatchString(h) {
+				wrong(name, "%q is not the name of a header", h)
+			}
 		}
 	}
 	c.checkPages(wrong)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"sync/atomic"
 	"testing"
@@ -82,21 +83,26 @@ func TestAsks(t *testing.T) {
 // What Admit may look at is what the session keeps, and more.
 func TestHandshakeForAdmission(t *testing.T) {
 	for _, c := range []struct {
+		method     string
 		keep, more []string
 		want       []Header
 	}{
-		{nil, nil, nil},
-		{[]string{"a"}, nil, []Header{{"a", "1"}}},
-		{[]string{"a"}, []string{"b", "a", "absent"}, []Header{{"a", "1"}, {"b", "2"}}},
-		{nil, []string{"cookie"}, []Header{{"cookie", "x=1; y=2"}}},
-		{[]string{"*"}, []string{"b"}, []Header{{"a", "1"}, {"b", "2"}, {"cookie", "x=1; y=2"}, {"host", "h"}}},
+		{"GET", nil, nil, nil},
+		{"CONNECT", []string{"a"}, nil, []Header{{"a", "1"}}},
+		{"GET", []string{"a"}, []string{"b", "a", "absent"}, []Header{{"a", "1"}, {"b", "2"}}},
+		{"GET", nil, []string{"cookie"}, []Header{{"cookie", "x=1; y=2"}}},
+		{"CONNECT", []string{"*"}, []string{"b"}, []Header{{"a", "1"}, {"b", "2"}, {"cookie", "x=1; y=2"}, {"host", "h"}}},
 	} {
 		s := &Server{cfg: Config{KeepHeaders: c.keep}}
 		r := &http.Request{
-			Host: "h", RemoteAddr: "192.0.2.1:5", RequestURI: "/socket.io/?x=1",
+			Method: c.method, Host: "h", RemoteAddr: "192.0.2.1:5", RequestURI: "/socket.io/?x=1",
+			URL:    &url.URL{RawQuery: "EIO=4&transport=no&transport=w%65bsocket"},
 			Header: http.Header{"A": {"1"}, "B": {"2"}, "Cookie": {"x=1", "y=2"}},
 		}
-		got := s.Handshake(r, c.more)
+		got, transport := s.Handshake(r, c.more)
+		if want := map[string]string{"GET": "websocket", "CONNECT": "webtransport"}[c.method]; transport != want {
+			t.Errorf("%s: %q", c.method, transport)
+		}
 		if !reflect.DeepEqual(got.Headers, c.want) || got.Address != "192.0.2.1" || got.Query() != "x=1" {
 			t.Errorf("keep %q and %q: %+v", c.keep, c.more, got)
 		}
