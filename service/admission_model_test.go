@@ -225,7 +225,7 @@ func TestAdmitModel(t *testing.T) {
 	t.Logf("ADMIT_SEED=%d", seed)
 	var sum AdmissionStats
 	for round := range rounds {
-		s := runModel(t, rand.New(rand.NewPCG(seed, round))) //nolint:gosec // to be repeated
+		s := runModel(t, rand.New(rand.NewPCG(seed, round)))
 		sum.Accepted += s.Accepted
 		sum.Refused += s.Refused
 		sum.Failed += s.Failed
@@ -256,7 +256,7 @@ func runModel(t *testing.T, r *rand.Rand) AdmissionStats {
 	var askers, services sync.WaitGroup
 	var stop atomic.Bool
 	for range modelServices {
-		life := rand.New(rand.NewPCG(r.Uint64(), 0)) //nolint:gosec // to be repeated
+		life := rand.New(rand.NewPCG(r.Uint64(), 0))
 		services.Go(func() {
 			for !stop.Load() {
 				m.live(life)
@@ -264,7 +264,7 @@ func runModel(t *testing.T, r *rand.Rand) AdmissionStats {
 		})
 	}
 	for asker := range modelAskers {
-		own := rand.New(rand.NewPCG(r.Uint64(), 0)) //nolint:gosec // to be repeated
+		own := rand.New(rand.NewPCG(r.Uint64(), 0))
 		askers.Go(func() {
 			for i := asker; i < modelQuestions; i += modelAskers {
 				m.ask(own, i)

@@ -56,11 +56,12 @@ type HTTPConfig struct {
 	// it with code 4: a *engineio.Refusal in its own words, any other as
 	// "Forbidden", and is not shown to the client. Admit may block: it is called
 	// on a goroutine of its own, and must return when ctx ends, which is after
-	// AdmitTimeout or when the client gives up. It is not asked about a handshake
-	// that the limits of its address refuse; one that it refuses itself counts for
-	// HandshakesPerSecond. A WebTransport client is asked about when it has said
-	// that it wants a session of its own, and its stream is closed if it is
-	// refused: by then its request has been answered. Nil admits everybody.
+	// AdmitTimeout, or when the client gives up or the server stops accepting. It
+	// is not asked about a handshake that the limits of its address refuse; one that
+	// it refuses itself counts for HandshakesPerSecond. A WebTransport client is
+	// asked about when it has said that it wants a session of its own, and its
+	// stream is closed if it is refused: by then its request has been answered. Nil
+	// admits everybody.
 	Admit func(ctx context.Context, r *http.Request) error
 	// Asks reports whether Admit has to be asked at this moment; while it has not,
 	// everybody is admitted and nothing is slower than without Admit. It is called
@@ -177,6 +178,7 @@ func (s *Server) admit(ctx context.Context, r *http.Request) *engineio.Refusal {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.HTTP.AdmitTimeout)
 	defer cancel()
+	defer context.AfterFunc(s.accepting, cancel)()
 	err := s.cfg.HTTP.Admit(ctx, r)
 	if err == nil {
 		err = ctx.Err()

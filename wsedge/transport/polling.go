@@ -66,12 +66,12 @@ func (s *Server) letIn(w http.ResponseWriter, r *http.Request, p *params, upgrad
 		refusal = engineio.ErrUnsupportedProtocol
 	}
 	switch {
+	case s.closing.Load(): // whatever Admit said, whose time was cut short
+		refuseNew(w)
 	case refusal != nil && upgrade:
 		s.refuseUpgrade(w, r, refusal)
 	case refusal != nil:
 		s.refuse(w, r, refusal)
-	case s.closing.Load():
-		refuseNew(w)
 	default:
 		return h, true
 	}
