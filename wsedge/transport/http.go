@@ -60,8 +60,8 @@ type HTTPConfig struct {
 	// is not asked about a handshake that the limits of its address refuse; one that
 	// it refuses itself counts for HandshakesPerSecond. A WebTransport client is
 	// asked about when it has said that it wants a session of its own, and its
-	// stream is closed if it is refused: by then its request has been answered. Nil
-	// admits everybody.
+	// connection is closed if it is refused: by then its request has been answered.
+	// Nil admits everybody.
 	Admit func(ctx context.Context, r *http.Request) error
 	// Asks reports whether Admit has to be asked at this moment; while it has not,
 	// everybody is admitted and nothing is slower than without Admit. It is called

@@ -44,7 +44,7 @@ type webTransportConfig struct {
 	Verify func(*http.Request) *engineio.Refusal
 	// Handshake takes down what is kept of the first request.
 	Handshake func(*http.Request) *Handshake
-	// LetIn says whether a client may have a new session, once it has asked for one; false closes it. ctx ends when the
+	// LetIn says whether a client may have a new session, once it has asked for one; false hangs up on it. ctx ends when the
 	// client goes. It may block, while the client counts for MaxPending. Nil: it may.
 	LetIn func(ctx context.Context, r *http.Request, h *Handshake) bool
 	// Accept takes over a client's stream: c, of which early has been read already. sid is empty for a new session, which

@@ -84,7 +84,8 @@ func (s *webTransportServer) open(client *webTransportClient, session *webTransp
 	}()
 	if sid == "" && !s.cfg.LetIn(session.Context(), r, h) {
 		s.stats.Refused.Add(1)
-		session.end()
+		// Not in order: to the stock client a session that ends in order before it has begun is no error, and it waits on.
+		client.hangUp()
 		return
 	}
 	s.arrived(client)
