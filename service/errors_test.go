@@ -134,6 +134,7 @@ func TestStatusRowsAreComplete(t *testing.T) {
 		"ErrNamespacePattern":  "of configuration",
 		"ErrMaxDynamic":        "of configuration",
 		"errToken":             "becomes a violation",
+		"ErrLeft":              "ends a stream with OK",
 		"errJSON":              "becomes a violation",
 		"errArray":             "becomes a violation",
 		"errDepth":             "becomes a violation",
@@ -146,7 +147,7 @@ func TestStatusRowsAreComplete(t *testing.T) {
 	}
 	known := map[string]bool{
 		"ErrSocketGone": true, "ErrAckUnknown": true, "errNodeNotFound": true, "errShuttingDown": true, "ErrShutdown": true,
-		"ErrToken": true, "ErrStreams": true,
+		"ErrToken": true, "ErrStreams": true, "ErrMismatch": true, "ErrTooMany": true,
 	}
 	for _, dir := range []string{"../rooms", "feed", "access", "."} {
 		for _, name := range sentinels(t, dir) {

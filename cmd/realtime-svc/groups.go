@@ -21,7 +21,7 @@ func (p *Process) feedConfig(hub func() *rooms.Hub) feed.Config {
 			Overflow:    feed.Overflow(cfg.GroupOverflow),
 			MaxFailures: cfg.GroupMaxFailures,
 			DeadLetter:  feed.DeadLetter(cfg.GroupDeadLetter),
-			Resume: func(namespace string, id rooms.SocketID) { p.edge.Resume(namespace, id) },
+			Resume:      func(namespace string, id rooms.SocketID) { p.edge.Resume(namespace, id) },
 			Disconnect: func(namespace string, id rooms.SocketID) {
 				if m, ok := findMember(hub(), namespace, id); ok {
 					m.Disconnect(false)

@@ -60,13 +60,13 @@ func fixedCollector(t *testing.T) *collector {
 				ConnectionsLimited: 46, SessionsLimited: 47, HandshakesLimited: 48, IdleEvicted: 49, ProxyFailed: 5, BodiesLimited: 51,
 				RefusalContexts: map[string]uint64{"INVALID_ORIGIN": 52},
 				EventsRefused:   map[string]uint64{"OVERLOADED": 53, "NOT_ALLOWED": 54}, Paused: 55, Holds: 56,
-				Accepted:        34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
+				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
 			}
 		},
 		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
 		admission: func() service.AdmissionStats {
 			return service.AdmissionStats{
-				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33,
+				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33, NoRoom: 57,
 			}
 		},
 	}
@@ -96,7 +96,7 @@ func TestCollector(t *testing.T) {
 		"realtime_address_limits_reached_total limit=connections": 46, "realtime_address_limits_reached_total limit=sessions": 47,
 		"realtime_address_limits_reached_total limit=handshakes": 48, "realtime_bodies_refused_total": 51,
 		"realtime_requests_refused_context_total context=INVALID_ORIGIN": 52,
-		"realtime_events_refused_total reason=OVERLOADED": 53, "realtime_events_refused_total reason=NOT_ALLOWED": 54,
+		"realtime_events_refused_total reason=OVERLOADED":                53, "realtime_events_refused_total reason=NOT_ALLOWED": 54,
 		"realtime_sessions_paused": 55, "realtime_holds_total": 56,
 		"realtime_sessions": 1, "realtime_sessions_opened_total transport=polling": 2, "realtime_sessions_opened_total transport=websocket": 3,
 		"realtime_sessions_opened_total transport=webtransport": 38, "realtime_limits_reached_total limit=namespaces": 39,
@@ -116,7 +116,7 @@ func TestCollector(t *testing.T) {
 		"realtime_admission_questions_total outcome=accepted": 26, "realtime_admission_questions_total outcome=refused": 27,
 		"realtime_admission_questions_total outcome=unattended": 28, "realtime_admission_questions_total outcome=timed_out": 29,
 		"realtime_admission_questions_total outcome=overloaded": 30, "realtime_admission_questions_total outcome=failed": 31,
-		"realtime_admission_handed_on_total": 32, "realtime_admission_answers_ignored_total": 33,
+		"realtime_admission_questions_total outcome=no_room": 57, "realtime_admission_handed_on_total": 32, "realtime_admission_answers_ignored_total": 33,
 	}
 	for name, n := range want {
 		if g, ok := got[name]; !ok || g != n {
