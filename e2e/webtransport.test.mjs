@@ -175,6 +175,16 @@ for (const mode of modes) {
   });
 }
 
+test("a service that refuses its handshake keeps a page out, at once, and is not asked about an upgrade", async () => {
+  const decide = ({ subject, handshake }) => (subject === "handshake" && handshake.transport === "webtransport" ? { refuse: { message: "no" } } : { accept: {} });
+  const admission = await world.admit([], decide, { handshakes: true });
+  const guest = await visit(modes[0]);
+  assert.equal(await guest.refused(), "webtransport error");
+  await (await visit(modes[1])).settled();
+  const asked = admission.questions.rest.filter(({ subject }) => subject === "handshake").map(({ handshake }) => handshake.transport);
+  assert.deepEqual(asked, ["webtransport", "polling"]);
+});
+
 test("a page that knows another certificate is not let in by its own browser", async () => {
   const other = new Certificate();
   try {

@@ -92,15 +92,25 @@ const (
 	ReasonParseError        Reason = "parse error"                 // bytes that are no Engine.IO packet
 )
 
-// Question asks whether a socket may connect to a namespace. Verdict answers it.
+// Question asks whether a socket may connect to a namespace or, if it names none, whether a client may begin a session.
+// Verdict answers it.
 type Question struct {
-	Namespace string
+	Handshake *Handshake
+
+	// Of a socket only.
+	Namespace string // empty: it is about a handshake
 	Socket    SocketID
 	Auth      []byte // JSON object text as the client sent it, or nil
-	Handshake *Handshake
+
+	// Of a handshake only: how the session would begin, "polling", "websocket" or "webtransport".
+	Transport string
 }
 
-// Verdict answers a Question. The zero value accepts a socket without user, rooms and data.
+// AboutHandshake reports whether it asks about a session that would begin.
+func (q *Question) AboutHandshake() bool { return q.Namespace == "" }
+
+// Verdict answers a Question. The zero value accepts a socket without user, rooms and data. That on a handshake has none
+// of them, and no ErrorData.
 type Verdict struct {
 	Refused bool
 

@@ -89,11 +89,11 @@ func (a *answerer) receive() error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	namespaces, err := a.attach(a.stream.Context(), r)
+	namespaces, handshakes, err := a.attach(a.stream.Context(), r)
 	if err != nil {
 		return err
 	}
-	at, err := a.admissions.attach(namespaces)
+	at, err := a.admissions.attach(namespaces, handshakes)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (a *answerer) answer(at *attachment, r *realtimev1.AdmitRequest) error {
 		return c.err()
 	}
 	id := r.GetAnswer().GetQuestionId()
-	verdict := toVerdict(&c, r.GetAnswer())
+	verdict := toVerdict(&c, r.GetAnswer(), a.admissions.aboutHandshake(id))
 	if len(c.violations) == 0 {
 		a.admissions.answer(at, id, verdict)
 		return nil

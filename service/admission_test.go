@@ -26,6 +26,11 @@ type doorman struct {
 
 func attach(t *testing.T, w *world, namespaces ...string) *doorman {
 	t.Helper()
+	return attachAs(t, w, &realtimev1.AdmitAttach{Namespaces: namespaces})
+}
+
+func attachAs(t *testing.T, w *world, as *realtimev1.AdmitAttach) *doorman {
+	t.Helper()
 	ctx, cancel := context.WithCancel(w.ctx)
 	t.Cleanup(cancel)
 	stream, err := w.admission.Admit(ctx)
@@ -33,7 +38,7 @@ func attach(t *testing.T, w *world, namespaces ...string) *doorman {
 		t.Fatal(err)
 	}
 	d := &doorman{t: t, stream: stream, leave: cancel}
-	d.send(&realtimev1.AdmitRequest{Message: &realtimev1.AdmitRequest_Attach{Attach: &realtimev1.AdmitAttach{Namespaces: namespaces}}})
+	d.send(&realtimev1.AdmitRequest{Message: &realtimev1.AdmitRequest_Attach{Attach: as}})
 	if m := d.recv(); m.GetAttached() == nil {
 		t.Fatalf("first message %v", m)
 	}

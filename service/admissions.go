@@ -5,33 +5,37 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
 )
 
-// What connect_error says to clients that no service refused itself.
+// What clients are told that no service refused itself: by connect_error, or by the answer to their handshake.
 const (
 	MessageTimedOut    = "admission timed out"   // no answer in time
-	MessageUnavailable = "admission unavailable" // nobody attached under PolicyDeny, or shut down
+	MessageUnavailable = "admission unavailable" // nobody attached under PolicyDeny, or shutting down
 	MessageOverloaded  = "admission overloaded"  // too many questions are open
 	MessageFailed      = "admission failed"      // the answer was not valid
 	MessageNoRoom      = "overloaded"            // a consumer group of the namespace has no room
 )
 
-// Admissions asks attached services whether clients may connect. Questions go to the services in turn; one that leaves
-// hands on what it has not answered. There is one timer and no goroutine. All methods may be called from any goroutine.
+// Admissions asks attached services whether clients may begin a session, and whether they may connect to a namespace.
+// Questions go to the services in turn; one that leaves hands on what it has not answered. There is one timer and no
+// goroutine. All methods may be called from any goroutine.
 type Admissions struct {
 	// Fixed at construction.
 	cfg     AdmissionConfig
 	log     *slog.Logger
 	hasRoom func(namespace string) bool // feed.Feed.HasRoom; nil: there always is
 
+	handshakes atomic.Bool // AsksHandshakes; changed with mu held
+
 	mu       sync.Mutex // guards the following
 	attached []*attachment
 	turn     int             // index into attached of who is asked next
 	open     map[uint64]*ask // by id
-	order    list.List       // of *ask: those in open, by id and so by deadline
+	order    [2]list.List    // of *ask: those in open, by id and so by deadline, each kind with its own time limit
 	bytes    int             // of the questions in open
 	lastID   uint64
 	timer    *time.Timer // fires at the first deadline; runs expire
@@ -47,10 +51,11 @@ type ask struct {
 	bytes    int
 	question *rooms.Question
 	later    func(rooms.Verdict)
+	order    *list.List // one of Admissions.order
 
 	// Guarded by Admissions.mu.
 	owner  *attachment
-	place  *list.Element // in Admissions.order
+	place  *list.Element // in order, the list of its kind
 	unsent *list.Element // in owner.unsent, nil once it was taken
 }
 
@@ -58,6 +63,7 @@ type ask struct {
 type attachment struct {
 	// Fixed at construction.
 	namespaces []string      // empty: all
+	handshakes bool          // it is asked about them, too
 	wake       chan struct{} // capacity 1; filled when unsent is no longer empty
 
 	unsent list.List // of *ask, all of them open and its own; guarded by Admissions.mu
@@ -82,6 +88,8 @@ type AdmissionStats struct {
 	TimedOut, Overloaded, Failed uint64
 	// NoRoom counts refusals since a consumer group had no room.
 	NoRoom uint64
+	// Withdrawn counts questions about handshakes whose client left before there was an answer.
+	Withdrawn uint64
 	// HandedOn counts open questions taken over from a service that left.
 	HandedOn uint64
 	// Ignored counts answers to questions that were no longer open.
@@ -89,7 +97,9 @@ type AdmissionStats struct {
 }
 
 func newAdmissions(cfg AdmissionConfig) *Admissions {
-	return &Admissions{cfg: cfg, log: slog.New(slog.DiscardHandler), open: make(map[uint64]*ask)}
+	a := &Admissions{cfg: cfg, log: slog.New(slog.DiscardHandler), open: make(map[uint64]*ask)}
+	a.noteHandshakes()
+	return a
 }
 
 // Stats returns the counters at one moment.
@@ -101,17 +111,19 @@ func (a *Admissions) Stats() AdmissionStats {
 	return stats
 }
 
-// Admit answers at once (ok) when nobody needs to be asked. Otherwise later is called exactly once, from another
-// goroutine, at the latest when the time is up. It must not block. q, which has a handshake, must not change any more.
+// Admit asks about a socket. It answers at once (ok) when nobody needs to be asked. Otherwise later is called exactly
+// once, from another goroutine, at the latest when the time is up. It must not block. q, which has a handshake, must not
+// change any more.
 func (a *Admissions) Admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool) {
-	v, ok = a.admit(q, func(v rooms.Verdict) {
+	k, v := a.admit(q, func(v rooms.Verdict) {
 		a.note(&v)
 		later(v)
 	})
-	if ok {
-		a.note(&v)
+	if k != nil {
+		return v, false
 	}
-	return v, ok
+	a.note(&v)
+	return v, true
 }
 
 // note logs a refusal that no service decided on: it says that something is wrong with the services, not with the client.
@@ -122,36 +134,48 @@ func (a *Admissions) note(v *rooms.Verdict) {
 	}
 }
 
-func (a *Admissions) admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool) {
-	room := a.hasRoom == nil || a.hasRoom(q.Namespace)
+// admit asks q: it returns the open question, or nil and the verdict if nobody needs to be asked.
+func (a *Admissions) admit(q *rooms.Question, later func(rooms.Verdict)) (*ask, rooms.Verdict) {
+	room := a.hasRoom == nil || q.AboutHandshake() || a.hasRoom(q.Namespace)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !room {
 		a.stats.NoRoom++
-		return refused(MessageNoRoom), true
+		return nil, refused(MessageNoRoom)
 	}
 	if a.closed {
-		return refused(MessageUnavailable), true
+		return nil, refused(MessageUnavailable)
 	}
-	at := a.next(q.Namespace)
+	at := a.next(q)
 	if at == nil {
-		return a.unattended(), true
+		return nil, a.unattended(q)
 	}
 	bytes := questionSize(q)
 	if len(a.open) >= a.cfg.MaxPending || bytes > a.cfg.MaxPendingBytes-a.bytes {
 		a.stats.Overloaded++
-		return refused(MessageOverloaded), true
+		return nil, refused(MessageOverloaded)
 	}
-	a.lastID++
-	k := &ask{id: a.lastID, deadline: time.Now().Add(a.cfg.Timeout), bytes: bytes, question: q, later: later}
-	a.open[k.id] = k
-	k.place = a.order.PushBack(k)
-	a.bytes += bytes
-	if a.order.Len() == 1 {
-		a.arm(a.cfg.Timeout)
-	}
+	k := a.ask(q, bytes, later)
 	at.give(k)
-	return rooms.Verdict{}, false
+	return k, rooms.Verdict{}
+}
+
+// ask opens a question.
+func (a *Admissions) ask(q *rooms.Question, bytes int, later func(rooms.Verdict)) *ask {
+	timeout, order := a.cfg.Timeout, &a.order[0]
+	if q.AboutHandshake() {
+		timeout, order = min(timeout, MaxHandshakeTimeout), &a.order[1]
+	}
+	now := time.Now()
+	a.lastID++
+	k := &ask{id: a.lastID, deadline: now.Add(timeout), bytes: bytes, question: q, later: later, order: order}
+	a.open[k.id] = k
+	k.place = order.PushBack(k)
+	a.bytes += bytes
+	if order.Len() == 1 {
+		a.arm(now)
+	}
+	return k
 }
 
 // questionOverhead stands for what a question costs beyond what the client sent.
@@ -167,20 +191,32 @@ func questionSize(q *rooms.Question) int {
 
 func refused(message string) rooms.Verdict { return rooms.Verdict{Refused: true, Message: message} }
 
-// unattended is the verdict when nobody is attached for a namespace.
-func (a *Admissions) unattended() rooms.Verdict {
+// unattended is the verdict when nobody is attached who answers q.
+func (a *Admissions) unattended(q *rooms.Question) rooms.Verdict {
 	a.stats.Unattended++
-	if a.cfg.Policy == PolicyDeny {
+	policy := a.cfg.Policy
+	if q.AboutHandshake() {
+		policy = a.cfg.HandshakePolicy
+	}
+	if policy == PolicyDeny {
 		return refused(MessageUnavailable)
 	}
 	return rooms.Verdict{}
 }
 
-// next returns whose turn it is to answer for a namespace, nil if nobody does.
-func (a *Admissions) next(namespace string) *attachment {
+// answers reports whether the service wants to be asked q.
+func (at *attachment) answers(q *rooms.Question) bool {
+	if q.AboutHandshake() {
+		return at.handshakes
+	}
+	return len(at.namespaces) == 0 || slices.Contains(at.namespaces, q.Namespace)
+}
+
+// next returns whose turn it is to answer q, nil if nobody does.
+func (a *Admissions) next(q *rooms.Question) *attachment {
 	for i := range a.attached {
 		i = (a.turn + i) % len(a.attached)
-		if at := a.attached[i]; len(at.namespaces) == 0 || slices.Contains(at.namespaces, namespace) {
+		if at := a.attached[i]; at.answers(q) {
 			a.turn = i + 1
 			return at
 		}
@@ -198,16 +234,17 @@ func (at *attachment) give(k *ask) {
 	}
 }
 
-// attach adds a service for these namespaces, all if there are none. It must be detached. The error is errShuttingDown
-// or nil.
-func (a *Admissions) attach(namespaces []string) (*attachment, error) {
-	at := &attachment{namespaces: namespaces, wake: make(chan struct{}, 1)}
+// attach adds a service for these namespaces, all if there are none, and for handshakes if it wants them. It must be
+// detached. The error is errShuttingDown or nil.
+func (a *Admissions) attach(namespaces []string, handshakes bool) (*attachment, error) {
+	at := &attachment{namespaces: namespaces, handshakes: handshakes, wake: make(chan struct{}, 1)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
 		return nil, errShuttingDown
 	}
 	a.attached = append(a.attached, at)
+	a.noteHandshakes()
 	return at, nil
 }
 
@@ -219,26 +256,34 @@ func (a *Admissions) detach(at *attachment) {
 		if a.turn > i {
 			a.turn--
 		}
+		a.noteHandshakes()
 	}
 	var verdicts []func()
-	for e := a.order.Front(); e != nil; {
-		k := e.Value.(*ask)
-		e = e.Next()
-		if k.owner != at {
-			continue
-		}
-		if other := a.next(k.question.Namespace); other != nil {
-			a.stats.HandedOn++
-			k.take()
-			other.give(k)
-		} else {
-			verdicts = append(verdicts, a.settle(k, a.unattended()))
+	for i := range a.order {
+		for e := a.order[i].Front(); e != nil; {
+			k := e.Value.(*ask)
+			e = e.Next()
+			if k.owner == at {
+				verdicts = a.handOn(k, verdicts)
+			}
 		}
 	}
 	a.mu.Unlock()
 	for _, tell := range verdicts {
 		tell()
 	}
+}
+
+// handOn gives k to another service or, if there is none, settles it and adds to verdicts what tells of it.
+func (a *Admissions) handOn(k *ask, verdicts []func()) []func() {
+	other := a.next(k.question)
+	if other == nil {
+		return append(verdicts, a.settle(k, a.unattended(k.question)))
+	}
+	a.stats.HandedOn++
+	k.take()
+	other.give(k)
+	return verdicts
 }
 
 // take takes k out of its owner's queue, if it is still there.
@@ -295,7 +340,7 @@ func (a *Admissions) settleAnswer(at *attachment, id uint64, v rooms.Verdict, co
 // settle takes k out of everything and returns what tells its asker the verdict, to be called without the lock.
 func (a *Admissions) settle(k *ask, v rooms.Verdict) (tell func()) {
 	delete(a.open, k.id)
-	a.order.Remove(k.place)
+	k.order.Remove(k.place)
 	a.bytes -= k.bytes
 	k.take()
 	return func() { k.later(v) }
@@ -306,28 +351,40 @@ func (a *Admissions) expire() {
 	now := time.Now()
 	var verdicts []func()
 	a.mu.Lock()
-	for e := a.order.Front(); e != nil; e = a.order.Front() {
-		k := e.Value.(*ask)
-		if left := k.deadline.Sub(now); left > 0 {
-			a.arm(left)
-			break
+	for i := range a.order {
+		for e := a.order[i].Front(); e != nil; e = a.order[i].Front() {
+			k := e.Value.(*ask)
+			if k.deadline.After(now) {
+				break
+			}
+			a.stats.TimedOut++
+			verdicts = append(verdicts, a.settle(k, refused(MessageTimedOut)))
 		}
-		a.stats.TimedOut++
-		verdicts = append(verdicts, a.settle(k, refused(MessageTimedOut)))
 	}
+	a.arm(now)
 	a.mu.Unlock()
 	for _, tell := range verdicts {
 		tell()
 	}
 }
 
-// arm lets the timer fire after d.
-func (a *Admissions) arm(d time.Duration) {
-	if a.timer == nil {
-		a.timer = time.AfterFunc(d, a.expire)
-		return
+// arm lets the timer fire at the first deadline, if there is one.
+func (a *Admissions) arm(now time.Time) {
+	var first time.Time
+	for i := range a.order {
+		if e := a.order[i].Front(); e != nil {
+			if by := e.Value.(*ask).deadline; first.IsZero() || by.Before(first) {
+				first = by
+			}
+		}
 	}
-	a.timer.Reset(d)
+	switch {
+	case first.IsZero():
+	case a.timer == nil:
+		a.timer = time.AfterFunc(first.Sub(now), a.expire)
+	default:
+		a.timer.Reset(first.Sub(now))
+	}
 }
 
 // shutdown refuses every open question and every later one, and ends attachments. Calling it again is harmless.
@@ -335,8 +392,11 @@ func (a *Admissions) shutdown() {
 	var verdicts []func()
 	a.mu.Lock()
 	a.closed = true
-	for e := a.order.Front(); e != nil; e = a.order.Front() {
-		verdicts = append(verdicts, a.settle(e.Value.(*ask), refused(MessageUnavailable)))
+	a.noteHandshakes()
+	for i := range a.order {
+		for e := a.order[i].Front(); e != nil; e = a.order[i].Front() {
+			verdicts = append(verdicts, a.settle(e.Value.(*ask), refused(MessageUnavailable)))
+		}
 	}
 	if a.timer != nil {
 		a.timer.Stop()

@@ -65,7 +65,7 @@ func (d *desk) want(auth, want string) {
 
 func (d *desk) attached(namespaces ...string) *attachment {
 	d.t.Helper()
-	at, err := d.attach(namespaces)
+	at, err := d.attach(namespaces, false)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestAdmissionsShutdown(t *testing.T) {
 			d.want(name, "out admission unavailable")
 		}
 		d.wantTaken(at)
-		if _, err := d.attach(nil); err == nil {
+		if _, err := d.attach(nil, true); err == nil {
 			t.Error("attached after shutdown")
 		}
 		d.detach(at)
@@ -387,7 +387,7 @@ func TestAdmitRaces(t *testing.T) {
 				t.Errorf("question %q has verdicts %q", name, verdicts)
 			}
 		}
-		if d.order.Len()+len(d.open)+d.bytes != 0 {
+		if d.order[0].Len()+len(d.open)+d.bytes != 0 {
 			t.Errorf("%d questions are left, %d bytes", len(d.open), d.bytes)
 		}
 	})

@@ -44,7 +44,7 @@ type Limits struct {
 	AckTimeout time.Duration
 }
 
-// Policy says what becomes of clients when no service is attached that answers for their namespace.
+// Policy says what becomes of clients when no service is attached that answers for their namespace, or for handshakes.
 type Policy string
 
 // The policies.
@@ -55,9 +55,12 @@ const (
 
 // AdmissionConfig says how clients are let in. Zero values mean the defaults.
 type AdmissionConfig struct {
-	// Policy is for when nobody is attached. Default PolicyAllow.
+	// Policy is for when nobody is attached that answers for a namespace. Default PolicyAllow.
 	Policy Policy
-	// Timeout is how long a client's question may stay open, however many services it is passed on to. Default 5 s.
+	// HandshakePolicy is for when nobody is attached that answers for handshakes. Default PolicyAllow.
+	HandshakePolicy Policy
+	// Timeout is how long a client's question may stay open, however many services it is passed on to; one about a
+	// handshake at most MaxHandshakeTimeout. Default 5 s.
 	Timeout time.Duration
 	// MaxPending is how many questions may be open at once. Default 10,000.
 	MaxPending int
@@ -65,6 +68,10 @@ type AdmissionConfig struct {
 	// payloads together. Default 64 MiB.
 	MaxPendingBytes int
 }
+
+// MaxHandshakeTimeout bounds AdmissionConfig.Timeout for handshakes: clients wait for the answer to their first request,
+// those of Socket.IO 20 s long.
+const MaxHandshakeTimeout = 20 * time.Second
 
 const (
 	maxNodeIDBytes    = 64
@@ -104,10 +111,15 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("service: %s must not be negative", field.name))
 		}
 	}
-	switch c.Admission.Policy {
-	case "", PolicyAllow, PolicyDeny:
-	default:
-		errs = append(errs, fmt.Errorf("service: Admission.Policy must be %q or %q, not %q", PolicyAllow, PolicyDeny, c.Admission.Policy))
+	for _, field := range []struct {
+		name  string
+		value Policy
+	}{{"Policy", c.Admission.Policy}, {"HandshakePolicy", c.Admission.HandshakePolicy}} {
+		switch field.value {
+		case "", PolicyAllow, PolicyDeny:
+		default:
+			errs = append(errs, fmt.Errorf("service: Admission.%s must be %q or %q, not %q", field.name, PolicyAllow, PolicyDeny, field.value))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -128,6 +140,7 @@ func (c Config) withDefaults() Config {
 	l.AckTimeout = cmp.Or(l.AckTimeout, 5*time.Minute)
 	a := &c.Admission
 	a.Policy = cmp.Or(a.Policy, PolicyAllow)
+	a.HandshakePolicy = cmp.Or(a.HandshakePolicy, PolicyAllow)
 	a.Timeout = cmp.Or(a.Timeout, 5*time.Second)
 	a.MaxPending = cmp.Or(a.MaxPending, 10_000)
 	a.MaxPendingBytes = cmp.Or(a.MaxPendingBytes, 64<<20)

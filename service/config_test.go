@@ -33,6 +33,8 @@ func TestConfigValidate(t *testing.T) {
 		{"policies", func(c *Config) { c.Admission.Policy = PolicyDeny }, nil},
 		{"nothing", func(c *Config) { c.Hub, c.Feed = nil, nil }, []string{"Hub", "Feed"}},
 		{"a long node id", func(c *Config) { c.NodeID = strings.Repeat("n", 65) }, []string{"NodeID"}},
+		{"policy of handshakes", func(c *Config) { c.Admission.HandshakePolicy = PolicyDeny }, nil},
+		{"another for handshakes", func(c *Config) { c.Admission.HandshakePolicy = "no" }, []string{"Admission.HandshakePolicy", `"no"`}},
 		{"another policy", func(c *Config) { c.Admission.Policy = "maybe" }, []string{"Admission.Policy", `"maybe"`}},
 		{
 			"negative limits",
@@ -76,7 +78,7 @@ func TestConfigDefaults(t *testing.T) {
 	if cfg.Limits != limits {
 		t.Errorf("limits %+v", cfg.Limits)
 	}
-	admission := AdmissionConfig{Policy: PolicyAllow, Timeout: 5 * time.Second, MaxPending: 10_000, MaxPendingBytes: 64 << 20}
+	admission := AdmissionConfig{Policy: PolicyAllow, HandshakePolicy: PolicyAllow, Timeout: 5 * time.Second, MaxPending: 10_000, MaxPendingBytes: 64 << 20}
 	if cfg.Admission != admission {
 		t.Errorf("admission %+v", cfg.Admission)
 	}

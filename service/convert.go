@@ -188,17 +188,21 @@ func fromAnswer(a *rooms.Answer) *realtimev1.EmitWithAckResponse {
 }
 
 func fromQuestion(q *asked) *realtimev1.AdmitResponse {
-	socket := &realtimev1.AdmitSocket{
-		Namespace: q.question.Namespace,
-		SocketId:  q.question.Socket.String(),
-		Handshake: fromHandshake(q.question.Handshake),
-		Auth:      text(q.question.Auth),
+	question := &realtimev1.AdmitQuestion{Id: q.id, Deadline: timestamppb.New(q.deadline)}
+	if q.question.AboutHandshake() {
+		question.Subject = &realtimev1.AdmitQuestion_Handshake{Handshake: &realtimev1.AdmitHandshake{
+			Handshake: fromHandshake(q.question.Handshake),
+			Transport: q.question.Transport,
+		}}
+	} else {
+		question.Subject = &realtimev1.AdmitQuestion_Socket{Socket: &realtimev1.AdmitSocket{
+			Namespace: q.question.Namespace,
+			SocketId:  q.question.Socket.String(),
+			Handshake: fromHandshake(q.question.Handshake),
+			Auth:      text(q.question.Auth),
+		}}
 	}
-	return &realtimev1.AdmitResponse{Message: &realtimev1.AdmitResponse_Question{Question: &realtimev1.AdmitQuestion{
-		Id:       q.id,
-		Deadline: timestamppb.New(q.deadline),
-		Subject:  &realtimev1.AdmitQuestion_Socket{Socket: socket},
-	}}}
+	return &realtimev1.AdmitResponse{Message: &realtimev1.AdmitResponse_Question{Question: question}}
 }
 
 func fromViolations(id uint64, violations []*errdetails.BadRequest_FieldViolation) *realtimev1.AdmitRejected {

@@ -137,7 +137,11 @@ func toKind(c *checker, field string, kind realtimev1.EventKind) rooms.EventKind
 	return k
 }
 
-func toVerdict(c *checker, a *realtimev1.AdmitAnswer) rooms.Verdict {
+// toVerdict translates an answer; handshake says what was asked about.
+func toVerdict(c *checker, a *realtimev1.AdmitAnswer, handshake bool) rooms.Verdict {
+	if handshake {
+		c.handshakeAnswer(a)
+	}
 	switch v := a.GetVerdict().(type) {
 	case *realtimev1.AdmitAnswer_Accept:
 		if user := v.Accept.GetUser(); user != "" {
@@ -158,6 +162,23 @@ func toVerdict(c *checker, a *realtimev1.AdmitAnswer) rooms.Verdict {
 	default:
 		c.violate("answer", "must have accept or refuse set")
 		return rooms.Verdict{}
+	}
+}
+
+// handshakeAnswer checks that nothing is set that only a socket can have.
+func (c *checker) handshakeAnswer(a *realtimev1.AdmitAnswer) {
+	for _, field := range []struct {
+		name string
+		set  bool
+	}{
+		{"answer.accept.user", a.GetAccept().GetUser() != ""},
+		{"answer.accept.rooms", len(a.GetAccept().GetRooms()) > 0},
+		{"answer.accept.data", a.GetAccept().GetData() != ""},
+		{"answer.refuse.data", a.GetRefuse().GetData() != ""},
+	} {
+		if field.set {
+			c.violate(field.name, "must be empty, as a handshake has no socket")
+		}
 	}
 }
 
@@ -218,22 +239,23 @@ func (s *Service) reply(ctx context.Context, r replyRequest) (m rooms.Member, id
 	return m, token.ack, args, nil
 }
 
-// attach returns the namespaces in the first message of Admit; r is nil if there was none.
-func (s *Service) attach(ctx context.Context, r *realtimev1.AdmitRequest) ([]string, error) {
+// attach returns what the first message of Admit says; r is nil if there was none.
+func (s *Service) attach(ctx context.Context, r *realtimev1.AdmitRequest) (namespaces []string, handshakes bool, err error) {
 	c := s.checker()
 	if r.GetAttach() == nil {
 		c.violate("attach", "is required in the first message")
 	}
 	c.entries("attach.namespaces", len(r.GetAttach().GetNamespaces()))
 	if err := c.err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if r.GetAttach().GetHandshakes() { // they come before any namespace
 		if err := access.CheckAll(ctx); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return s.namespaces(ctx, r.GetAttach().GetNamespaces())
+	namespaces, err = s.namespaces(ctx, r.GetAttach().GetNamespaces())
+	return namespaces, r.GetAttach().GetHandshakes(), err
 }
 
 // Bounds of the fields of Consume.

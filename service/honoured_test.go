@@ -227,6 +227,14 @@ var honoured = map[protoreflect.FullName]func(t *testing.T, w *world) bool{
 		_, atOnce := w.svc.Admissions().Admit(question("/", ""), func(rooms.Verdict) {})
 		return atOnce
 	},
+	"AdmitAttach.handshakes": func(t *testing.T, w *world) bool {
+		attach(t, w)
+		without := w.svc.Admissions().AsksHandshakes()
+		d := attachFor(t, w)
+		verdict := w.shake(handshake())
+		d.refuse(d.asked().GetId(), &realtimev1.AdmitRefuse{Message: "no"})
+		return !without && (<-verdict).Message == "no"
+	},
 	"AdmitRequest.answer": func(t *testing.T, w *world) bool { return accepted(t, w).User == "ann" },
 	"AdmitAnswer.question_id": func(t *testing.T, w *world) bool {
 		d := attach(t, w)

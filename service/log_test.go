@@ -25,13 +25,13 @@ func TestRefusalsWithoutAnAnswerAreLogged(t *testing.T) {
 	}{
 		{MessageUnavailable, func(d *desk) { d.ask("/", "secret") }},
 		{MessageOverloaded, func(d *desk) {
-			_, _ = d.attach(nil)
+			_, _ = d.attach(nil, false)
 			for range 5 {
 				d.Admit(question("/", "secret"), later)
 			}
 		}},
 		{MessageTimedOut, func(d *desk) {
-			_, _ = d.attach(nil)
+			_, _ = d.attach(nil, false)
 			d.Admit(question("/", "secret"), later)
 			d.cfg.Timeout = 0
 			for _, k := range d.open {
@@ -40,7 +40,7 @@ func TestRefusalsWithoutAnAnswerAreLogged(t *testing.T) {
 			d.expire()
 		}},
 		{MessageFailed, func(d *desk) {
-			at, _ := d.attach(nil)
+			at, _ := d.attach(nil, false)
 			d.Admit(question("/", "secret"), later)
 			q, _ := d.take(at)
 			d.fail(at, q.id)
@@ -50,7 +50,7 @@ func TestRefusalsWithoutAnAnswerAreLogged(t *testing.T) {
 			d.ask("/", "secret")
 		}},
 		{"", func(d *desk) { // a service's own refusal
-			at, _ := d.attach(nil)
+			at, _ := d.attach(nil, false)
 			d.Admit(question("/", "secret"), later)
 			q, _ := d.take(at)
 			d.answer(at, q.id, refused("secret"))

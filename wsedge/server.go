@@ -37,6 +37,21 @@ type Admitter interface {
 	Admit(q *rooms.Question, later func(rooms.Verdict)) (v rooms.Verdict, ok bool)
 }
 
+// HandshakeAdmitter decides which clients may begin a session, before they have
+// named a namespace.
+type HandshakeAdmitter interface {
+	// AsksHandshakes reports whether AdmitHandshake has to be called at this
+	// moment. While it has not, everybody may begin a session, and handshakes are
+	// as fast as without a HandshakeAdmitter. It is called for each, must not block
+	// and should cost next to nothing.
+	AsksHandshakes() bool
+	// AdmitHandshake decides; of a refusal, Message is told to the client, and of an
+	// acceptance there is nothing to tell. It may block for 30 s and bounds how many
+	// calls of it do: each keeps a connection and its goroutine. ctx ends when the
+	// client goes, and what is said after that is without effect.
+	AdmitHandshake(ctx context.Context, q *rooms.Question) rooms.Verdict
+}
+
 // What a Config shares with package transport.
 type (
 	// HTTPConfig configures what concerns requests: CORS, origins, cookie, hooks.
@@ -56,6 +71,13 @@ type Config struct {
 	Observer Observer
 	// Admitter decides which sockets may connect. Nil: all may.
 	Admitter Admitter
+	// Handshakes decides which clients may begin a session, after HTTP.Admit, if
+	// that is set, and only about those whom it admits; HTTP.AdmitTimeout is then
+	// for both. Nil: all may.
+	Handshakes HandshakeAdmitter
+	// AdmissionHeaders names request headers (lower case) that Handshakes sees beside
+	// those of KeepHeaders. They are not kept.
+	AdmissionHeaders []string
 
 	// Path is the prefix of all requests that are Socket.IO's; it begins with a
 	// slash, and one at its end is added. Empty means "/socket.io/".
@@ -255,7 +277,7 @@ func New(cfg Config) (*Server, error) {
 	s.transport, err = transport.NewServer(transport.Config{
 		OnSession:       s.onSession,
 		Path:            cfg.Path,
-		HTTP:            cfg.HTTP,
+		HTTP:            s.http(),
 		Settings:        cfg.settings(),
 		Transports:      transports,
 		AllowEIO3:       cfg.AllowEIO3,

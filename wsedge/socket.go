@@ -211,9 +211,13 @@ func (s *Socket) info(h *rooms.Handshake) rooms.Info {
 	return info
 }
 
-// handshakeOf translates a session's handshake.
+// handshakeOf is a session's handshake.
 func handshakeOf(session *transport.Session) *rooms.Handshake {
-	h := session.Handshake()
+	return fromHandshake(session.Handshake())
+}
+
+// fromHandshake translates a handshake.
+func fromHandshake(h *transport.Handshake) *rooms.Handshake {
 	out := &rooms.Handshake{
 		Address: h.Address,
 		URL:     h.URL,

@@ -109,7 +109,9 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"max-sessions-per-address": "14", "max-connections-per-address": "15", "handshakes-per-second": "16", "max-namespaces": "8", "max-events-per-second": "9", "max-bytes-per-second": "10KiB",
 		"grpc-tls-cert": "/c", "grpc-tls-key": "/k", "grpc-tls-client-ca": "/a", "grpc-tokens": "/t", "grpc-insecure": "true", "grpc-rate": "17", "grpc-burst": "18",
 		"grpc-max-streams-per-caller": "19",
-		"trace-endpoint":              "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
+		"handshake-policy":            "deny", "admission-max-pending": "20", "admission-max-pending-bytes": "2MiB", "admission-headers": "cookie",
+		"allowed-events": "/=chat,*=a\\,b*",
+		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}
 	with := map[string]string{"grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k"}
 	for _, s := range settings(&Config{}) {
@@ -210,9 +212,20 @@ func TestMistakes(t *testing.T) {
 			want: `--allowed-origins: transport: allowed origin "example.com" is not of the form https://host, https://*.host, null or *` + "\n" +
 				`--cookie: "Color=red" is no attribute of a cookie` + "\n" + `--cors-origins: "*" stands alone`,
 		},
-		"cookie's name":      {args: []string{"--cookie=a b"}, want: `--cookie: "a b" is not a cookie's name and attributes: http: invalid cookie name`},
-		"cookie's path":      {args: []string{"--cookie=io; Path=/\x7f"}, want: `--cookie: "Path=/\x7f" is no attribute of a cookie`},
-		"header":             {args: []string{"--keep-headers=User Agent"}, want: `--keep-headers: "User Agent" is not the name of a header`},
+		"cookie's name":     {args: []string{"--cookie=a b"}, want: `--cookie: "a b" is not a cookie's name and attributes: http: invalid cookie name`},
+		"cookie's path":     {args: []string{"--cookie=io; Path=/\x7f"}, want: `--cookie: "Path=/\x7f" is no attribute of a cookie`},
+		"header, admission": {args: []string{"--admission-headers=a b,c"}, want: `--admission-headers: "a b" is not the name of a header`},
+		"header":            {args: []string{"--keep-headers=User Agent"}, want: `--keep-headers: "User Agent" is not the name of a header`},
+		"allowed events, form": {
+			args: []string{"--allowed-events=chat,*=x,news=x"},
+			want: `--allowed-events: "chat" does not have the form NAMESPACE=NAME with a namespace that begins with a slash, or *` + "\n" +
+				`"news=x" does not have the form NAMESPACE=NAME with a namespace that begins with a slash, or *`,
+		},
+		"allowed events, namespace": {
+			args: []string{"--allowed-events=/=x,/nwes=x,/room-1=x,/room-a=x", "--namespace-patterns=/room-[0-9]+"},
+			want: `--allowed-events: "/nwes" is not among --namespaces, nor does one of --namespace-patterns match it` + "\n" +
+				`--allowed-events: "/room-a" is not among --namespaces, nor does one of --namespace-patterns match it`,
+		},
 		"no web root":        {args: []string{"--web-root=/nowhere/at/all"}, want: "--web-root: stat /nowhere/at/all: no such file or directory"},
 		"web root is a file": {args: []string{"--web-root=config.go"}, want: "--web-root: config.go is not a folder"},
 		"node":               {args: []string{"--node-id=" + strings.Repeat("x", 65)}, want: `--node-id: "` + strings.Repeat("x", 65) + `" is longer than 64 characters or has others than letters, digits, '.', '_' and '-'`},

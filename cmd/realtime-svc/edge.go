@@ -12,14 +12,11 @@ import (
 // edgeConfig is what the edge is told of the configuration.
 func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 	cfg := p.cfg
-	keep := make([]string, len(cfg.KeepHeaders))
-	for i, name := range cfg.KeepHeaders {
-		keep[i] = strings.ToLower(name)
-	}
 	edge := wsedge.Config{
 		Hub:             hub,
 		Observer:        p.observer(),
 		Admitter:        p.service.Admissions(),
+		Handshakes:      p.service.Admissions(),
 		Path:            cfg.Path,
 		HTTP:            cfg.http(),
 		Transports:      cfg.Transports,
@@ -40,13 +37,15 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		ProxyProtocol:   cfg.ProxyProtocol,
 		TrustedProxies:  cfg.TrustedProxies,
 		KeepAuth:        cfg.KeepAuth,
-		KeepHeaders:     keep,
+		KeepHeaders:     lower(cfg.KeepHeaders),
 		HeadTimeout:     cfg.HeadTimeout,
 		MaxPendingHeads: cfg.MaxPendingHeads,
 		DisableClient:   !cfg.ServeClient,
 		Web:             webRoot(cfg.WebRoot),
 		Engine:          cfg.Engine,
 		Logger:          p.logger,
+
+		AdmissionHeaders: lower(cfg.AdmissionHeaders),
 
 		MaxSessionsPerAddress:    cfg.MaxSessionsPerAddress,
 		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
@@ -56,6 +55,28 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		edge.WebTransportTLS = p.certificates.config()
 	}
 	return edge
+}
+
+// lower returns the names in lower case, as a handshake has those of headers.
+func lower(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = strings.ToLower(name)
+	}
+	return out
+}
+
+// observer is who hears what sockets do: the traces, which hear of refused events, too, then the list of those that are
+// allowed, then the feed.
+func (p *Process) observer() wsedge.Observer {
+	var observer wsedge.Observer = p.feed
+	if len(p.cfg.AllowedEvents) > 0 {
+		observer = p.allowed
+	}
+	if p.tracing != nil {
+		observer = p.tracing.Observer(observer)
+	}
+	return observer
 }
 
 // http is what requests are answered by. The configuration is valid.

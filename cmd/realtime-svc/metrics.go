@@ -167,7 +167,7 @@ func (*collector) collectServices(f feed.Stats, a service.AdmissionStats, s sink
 	s.gauge(descOpen, a.Open)
 	s.each(descQuestions, map[string]uint64{
 		"accepted": a.Accepted, "refused": a.Refused, "unattended": a.Unattended,
-		"timed_out": a.TimedOut, "overloaded": a.Overloaded, "failed": a.Failed, "no_room": a.NoRoom,
+		"timed_out": a.TimedOut, "overloaded": a.Overloaded, "failed": a.Failed, "no_room": a.NoRoom, "withdrawn": a.Withdrawn,
 	})
 	s.count(descHandedOn, a.HandedOn)
 	s.count(descIgnored, a.Ignored)

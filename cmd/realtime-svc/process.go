@@ -29,6 +29,7 @@ type Process struct {
 	logger       *slog.Logger
 	feed         *feed.Feed
 	service      *service.Service
+	allowed      *service.AllowedEvents
 	edge         *wsedge.Server
 	recovery     *wsedge.Recovery // nil: lost sockets are not kept
 	certificates *certificates    // nil: there is no WebTransport
@@ -79,6 +80,9 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if err = p.newGRPC(registry); err != nil {
 		return nil, errors.Join(err, p.stopTracing(context.Background()))
 	}
+	if p.allowed, err = service.NewAllowedEvents(cfg.AllowedEvents, p.feed, logger); err != nil {
+		return nil, errors.Join(fmt.Errorf("--allowed-events: %w", err), p.stopTracing(context.Background()))
+	}
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
 		return nil, errors.Join(fmt.Errorf("--engine=%s: %w", cfg.Engine, err), p.stopTracing(context.Background()))
 	}
@@ -106,8 +110,11 @@ func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
 	return service.Config{
 		Hub: hub, Feed: p.feed, Logger: p.logger,
 		Admission: service.AdmissionConfig{
-			Policy:  service.Policy(p.cfg.AdmissionPolicy),
-			Timeout: p.cfg.AdmissionTimeout,
+			Policy:          service.Policy(p.cfg.AdmissionPolicy),
+			HandshakePolicy: service.Policy(p.cfg.HandshakePolicy),
+			Timeout:         p.cfg.AdmissionTimeout,
+			MaxPending:      p.cfg.AdmissionPending,
+			MaxPendingBytes: int(p.cfg.AdmissionBytes),
 		},
 	}
 }

@@ -228,7 +228,8 @@ func TestSettingsReachTheParts(t *testing.T) {
 	cfg.Path, cfg.Transports, cfg.AllowUpgrades, cfg.ServeClient, cfg.KeepHeaders = "/x/", []string{"websocket"}, false, false, []string{"Cookie"}
 	cfg.PingInterval, cfg.PingTimeout, cfg.UpgradeTimeout, cfg.ConnectTimeout, cfg.HeadTimeout = 1, 2, 3, 4, 5
 	cfg.MaxPayload, cfg.MaxOutbox, cfg.MaxPendingAcks, cfg.MaxPendingHeads, cfg.Engine = 6, 7, 8, 9, "portable"
-	cfg.AdmissionPolicy, cfg.AdmissionTimeout = "deny", 10
+	cfg.AdmissionPolicy, cfg.AdmissionTimeout, cfg.HandshakePolicy = "deny", 10, "deny"
+	cfg.AdmissionPending, cfg.AdmissionBytes, cfg.AdmissionHeaders = 21, 22, []string{"Authorization"}
 	cfg.NamespacePatterns, cfg.MaxDynamicNamespaces = []string{"/[a-z]"}, 11
 	cfg.AllowEIO3, cfg.KeepAuth, cfg.RecoveryMaxAge = true, true, 12
 	cfg.MaxNamespaces, cfg.MaxEventRate, cfg.MaxByteRate = 13, 14, 15
@@ -245,7 +246,8 @@ func TestSettingsReachTheParts(t *testing.T) {
 	got := p.edgeConfig(nil)
 	want := wsedge.Config{
 		Path: "/x/", Transports: []string{"websocket"}, DisableUpgrades: true, DisableClient: true, KeepHeaders: []string{"cookie"},
-		PingInterval: 1, PingTimeout: 2, UpgradeTimeout: 3, ConnectTimeout: 4, HeadTimeout: 5,
+		AdmissionHeaders: []string{"authorization"},
+		PingInterval:     1, PingTimeout: 2, UpgradeTimeout: 3, ConnectTimeout: 4, HeadTimeout: 5,
 		MaxPayload: 6, MaxOutbox: 7, MaxPendingAcks: 8, MaxPendingHeads: 9, Engine: "portable",
 		AllowEIO3: true, KeepAuth: true, Recovery: p.recovery, MaxNamespaces: 13, EventsPerSecond: 14, BytesPerSecond: 15,
 		ProxyProtocol: cfg.ProxyProtocol, TrustedProxies: cfg.TrustedProxies, Deflate: wsedge.DeflateConfig{Enabled: true, Threshold: 17},
@@ -259,10 +261,11 @@ func TestSettingsReachTheParts(t *testing.T) {
 			Cookie: &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Logger", "Recovery"), prefixes); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wsedge.Config{}, "Hub", "Observer", "Admitter", "Handshakes", "Logger", "Recovery"), prefixes); diff != "" {
 		t.Error(diff)
 	}
-	if got.Observer != wsedge.Observer(p.feed) || got.Admitter != wsedge.Admitter(p.service.Admissions()) {
+	if got.Observer != wsedge.Observer(p.feed) || got.Admitter != wsedge.Admitter(p.service.Admissions()) ||
+		got.Handshakes != wsedge.HandshakeAdmitter(p.service.Admissions()) {
 		t.Error("the edge does not report to the services")
 	}
 	if p.recovery == nil || got.Recovery != p.recovery || p.hubConfig().Recorder == nil {
@@ -273,7 +276,10 @@ func TestSettingsReachTheParts(t *testing.T) {
 		cmpopts.IgnoreFields(rooms.HubConfig{}, "Recorder", "RoomEvents")); diff != "" {
 		t.Error(diff)
 	}
-	if got, want := p.serviceConfig(nil).Admission, (service.AdmissionConfig{Policy: service.PolicyDeny, Timeout: 10}); got != want {
+	admission := service.AdmissionConfig{
+		Policy: service.PolicyDeny, HandshakePolicy: service.PolicyDeny, Timeout: 10, MaxPending: 21, MaxPendingBytes: 22,
+	}
+	if got := p.serviceConfig(nil).Admission; got != admission {
 		t.Errorf("%+v", got)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/realtime-svc/realtime-svc/service/tracing"
-	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
 // maxTraceFlush bounds how long the end of the process waits for the collector.
@@ -35,14 +34,6 @@ func (c *Config) tracing(logger *slog.Logger) (*tracing.Tracing, error) {
 		return nil, fmt.Errorf("--trace-endpoint: %w", err)
 	}
 	return t, nil
-}
-
-// observer is who hears what sockets do.
-func (p *Process) observer() wsedge.Observer {
-	if p.tracing == nil {
-		return p.feed
-	}
-	return p.tracing.Observer(p.feed)
 }
 
 // tracingOptions lets gRPC calls be traced, and counts spans.

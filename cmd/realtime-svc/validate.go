@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/realtime-svc/realtime-svc/rooms"
+	"github.com/realtime-svc/realtime-svc/service"
 )
 
 // Validate reports everything that is wrong with c at once, one line each, naming the flag. It returns nil for a Config
@@ -103,12 +104,16 @@ func (c *Config) checkShapes() []error {
 	if len(c.Namespaces)+len(c.NamespacePatterns) == 0 {
 		wrong("namespaces", "name at least one")
 	}
-	if _, err := rooms.NewHub(rooms.HubConfig{Namespaces: c.Namespaces, Patterns: c.NamespacePatterns}); err != nil {
+	hub, err := rooms.NewHub(rooms.HubConfig{Namespaces: c.Namespaces, Patterns: c.NamespacePatterns})
+	if err != nil {
 		problems = append(problems, hubProblems(err)...)
 	}
-	for _, h := range c.KeepHeaders {
-		if !headerShape.MatchString(h) {
-			wrong("keep-headers", "%q is not the name of a header", h)
+	c.checkAllowedEvents(hub, wrong)
+	for name, headers := range map[string][]string{"keep-headers": c.KeepHeaders, "admission-headers": c.AdmissionHeaders} {
+		for _, h := range headers {
+			if !headerShape.MatchString(h) {
+				wrong(name, "%q is not the name of a header", h)
+			}
 		}
 	}
 	c.checkPages(wrong)
@@ -127,6 +132,24 @@ func (c *Config) checkShapes() []error {
 	}
 	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return problems
+}
+
+// checkAllowedEvents covers the events that clients may send. A namespace that cannot exist is a mistyped one, whose clients
+// could send everything. hub is nil if the namespaces are wrong.
+func (c *Config) checkAllowedEvents(hub *rooms.Hub, wrong func(name, format string, args ...any)) {
+	allowed, err := service.NewAllowedEvents(c.AllowedEvents, nil, nil)
+	if err != nil {
+		wrong("allowed-events", "%w", err)
+		return
+	}
+	if hub == nil {
+		return
+	}
+	for _, name := range allowed.Namespaces() {
+		if _, ok := hub.Namespace(name); !ok {
+			wrong("allowed-events", "%q is not among --namespaces, nor does one of --namespace-patterns match it", name)
+		}
+	}
 }
 
 // hubProblems puts the flag's name before each problem in an error of rooms.NewHub.

@@ -67,10 +67,10 @@ export class Control {
 
   /**
    * admit attaches this service to admission and resolves when it is. decide(question) returns an answer's verdict, {accept} or {refuse}, or a
-   * promise of it, or nothing if the question is to stay open.
+   * promise of it, or nothing if the question is to stay open. With handshakes, it is asked about them, too.
    */
-  async admit(namespaces, decide) {
-    const admission = new Admission(this.#keep(this.#stubs.Admission.admit()), namespaces, decide);
+  async admit(namespaces, decide, { handshakes = false } = {}) {
+    const admission = new Admission(this.#keep(this.#stubs.Admission.admit()), { namespaces, handshakes }, decide);
     await admission.begun;
     return admission;
   }
@@ -164,7 +164,7 @@ class Admission {
   /** The answers that were turned down. */
   rejected = new Inbox("the rejected answers of Admit");
 
-  constructor(call, namespaces, decide) {
+  constructor(call, attach, decide) {
     this.#call = call;
     Object.assign(this, beginning(call, "attached"));
     call.on("data", async ({ message, question, rejected }) => {
@@ -174,7 +174,7 @@ class Admission {
       const verdict = await decide(question);
       if (verdict) this.answer(question.id, verdict);
     });
-    call.write({ attach: { namespaces } });
+    call.write({ attach });
   }
 
   answer(questionId, verdict) {

@@ -44,8 +44,8 @@ export class World {
     return this.adopt(await this.control.watch(filter));
   }
 
-  async admit(namespaces, decide) {
-    const admission = await this.control.admit(namespaces, decide);
+  async admit(namespaces, decide, options) {
+    const admission = await this.control.admit(namespaces, decide, options);
     this.adopt({ close: () => admission.leave() });
     return admission;
   }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/realtime-svc/realtime-svc/wsedge/engineio"
 )
 
 // Handshake is what a client said in the first request of its session. It is
@@ -116,8 +118,30 @@ func (e encodedHandshake) decode() *Handshake {
 	return h
 }
 
+// Handshake returns what a session that begins with r would have as its Handshake
+// and how it would begin: what HTTPConfig.Admit may want to know. more names
+// headers, in lower case, that it has beside those of Config.KeepHeaders; a session
+// does not keep them.
+func (s *Server) Handshake(r *http.Request, more []string) (h *Handshake, transport string) {
+	transport = parseQuery(r.URL.RawQuery).transport
+	if r.Method == http.MethodConnect { // its URL says nothing
+		transport = engineio.WebTransport.String()
+	}
+	keep := s.cfg.KeepHeaders
+	for _, name := range more {
+		if !slices.Contains(keep, name) && !slices.Contains(keep, everyHeader) {
+			keep = append(slices.Clip(keep), name)
+		}
+	}
+	return s.readHandshake(r, keep), transport
+}
+
 // handshakeOf takes the handshake from a request that net/http has read.
 func (s *Server) handshakeOf(r *http.Request) *Handshake {
+	return s.readHandshake(r, s.cfg.KeepHeaders)
+}
+
+func (s *Server) readHandshake(r *http.Request, keep []string) *Handshake {
 	h := &Handshake{
 		Address:     hostOf(r.RemoteAddr),
 		URL:         r.RequestURI,
@@ -128,7 +152,7 @@ func (s *Server) handshakeOf(r *http.Request) *Handshake {
 	if len(s.proxies) > 0 {
 		s.proxies.see(h, r.Header.Values)
 	}
-	h.keep(s.cfg.KeepHeaders, func() []string {
+	h.keep(keep, func() []string {
 		names := []string{"host"}
 		for name := range r.Header {
 			names = append(names, strings.ToLower(name))

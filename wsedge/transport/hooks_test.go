@@ -290,6 +290,30 @@ func TestAdmissionEndsWithItsClient(t *testing.T) {
 	}
 }
 
+// A server that goes down waits for no question: a client that is being decided on is told to try elsewhere.
+func TestAdmissionEndsWithTheServer(t *testing.T) {
+	asked := make(chan struct{})
+	s := newSite(t, func(cfg *Config) {
+		cfg.HTTP.AdmitTimeout = answerTimeout
+		cfg.HTTP.Admit = func(ctx context.Context, _ *http.Request) error {
+			asked <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	polling, webSocket := s.dial(), s.dial()
+	_, _ = io.WriteString(polling, line("GET", pollingURL))
+	<-asked
+	_, _ = io.WriteString(webSocket, upgrade(webSocketURL))
+	<-asked
+	s.srv.StopAccepting()
+	for name, c := range map[string]net.Conn{"polling": polling, "WebSocket": webSocket} {
+		if r := s.askOn(c, ""); r.status != 503 || !r.closed {
+			t.Errorf("%s: %d %s", name, r.status, r.body)
+		}
+	}
+}
+
 // A handshake that is being decided when the server begins to go down gets no session.
 func TestAdmissionAcrossShutdown(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan error)

@@ -18,8 +18,8 @@ import (
 //
 // Functions may be called from many goroutines at once, and must not keep the
 // request. A WebSocket handshake takes the fast way in only while Middleware,
-// Admit, InitialHeaders and Headers are nil: with one of them it goes through
-// net/http, which costs twice the CPU and no memory afterwards.
+// InitialHeaders and Headers are nil and Admit is not asked: with one of them it
+// goes through net/http, which costs twice the CPU and no memory afterwards.
 type HTTPConfig struct {
 	// DisableTrailingSlash serves Config.Path without its last slash:
 	// "/socket.io?EIO=4" instead of "/socket.io/?EIO=4". Requests are told apart
@@ -56,10 +56,18 @@ type HTTPConfig struct {
 	// it with code 4: a *engineio.Refusal in its own words, any other as
 	// "Forbidden", and is not shown to the client. Admit may block: it is called
 	// on a goroutine of its own, and must return when ctx ends, which is after
-	// AdmitTimeout or when the client gives up. It is not asked about a handshake
-	// that the limits of its address refuse; one that it refuses itself counts for
-	// HandshakesPerSecond. Nil admits everybody.
+	// AdmitTimeout, or when the client gives up or the server stops accepting. It
+	// is not asked about a handshake that the limits of its address refuse; one that
+	// it refuses itself counts for HandshakesPerSecond. A WebTransport client is
+	// asked about when it has said that it wants a session of its own, and its
+	// connection is closed if it is refused: by then its request has been answered.
+	// Nil admits everybody.
 	Admit func(ctx context.Context, r *http.Request) error
+	// Asks reports whether Admit has to be asked at this moment; while it has not,
+	// everybody is admitted and nothing is slower than without Admit. It is called
+	// for each handshake, on the fast way in as well, and must not block. Nil: it
+	// always has. Only with Admit.
+	Asks func() bool
 	// AdmitTimeout bounds Admit; what it says later is a refusal. 0 means 5 s, 30
 	// s is the most.
 	AdmitTimeout time.Duration
@@ -95,6 +103,9 @@ func (c *HTTPConfig) setDefaults() error {
 	if c.AdmitTimeout < 0 || c.AdmitTimeout > answerTimeout { // the answer's own deadline must be later
 		err = errors.Join(err, fmt.Errorf("transport: AdmitTimeout %v is not within 0 and %v", c.AdmitTimeout, answerTimeout))
 	}
+	if c.Asks != nil && c.Admit == nil {
+		err = errors.Join(err, errors.New("transport: Asks without Admit"))
+	}
 	if c.RequireOrigin && len(c.AllowedOrigins) == 0 {
 		err = errors.Join(err, errors.New("transport: RequireOrigin without AllowedOrigins"))
 	}
@@ -117,8 +128,11 @@ func (c *HTTPConfig) prefix(path string) (string, error) {
 
 // hooked reports whether handshakes need an *http.Request.
 func (c *HTTPConfig) hooked() bool {
-	return c.Middleware != nil || c.Admit != nil || c.InitialHeaders != nil || c.Headers != nil
+	return c.Middleware != nil || c.asks() || c.InitialHeaders != nil || c.Headers != nil
 }
+
+// asks reports whether Admit is asked now.
+func (c *HTTPConfig) asks() bool { return c.Admit != nil && (c.Asks == nil || c.Asks()) }
 
 // engineHandler is what serves the requests that are Engine.IO's.
 func (s *Server) engineHandler() http.Handler {
@@ -157,15 +171,15 @@ func foreign(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// admit asks Config.HTTP.Admit about a handshake.
-func (s *Server) admit(r *http.Request) *engineio.Refusal {
-	hook := s.cfg.HTTP.Admit
-	if hook == nil {
+// admit asks Config.HTTP.Admit about a handshake. ctx ends when its client goes.
+func (s *Server) admit(ctx context.Context, r *http.Request) *engineio.Refusal {
+	if !s.cfg.HTTP.asks() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.HTTP.AdmitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.HTTP.AdmitTimeout)
 	defer cancel()
-	err := hook(ctx, r)
+	defer context.AfterFunc(s.accepting, cancel)()
+	err := s.cfg.HTTP.Admit(ctx, r)
 	if err == nil {
 		err = ctx.Err()
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -129,6 +130,7 @@ func TestHTTPConfigIsChecked(t *testing.T) {
 		"CORS nil pattern":              {HTTPConfig{CORS: &CORS{OriginPatterns: []*regexp.Regexp{nil}}}, []string{"nil pattern"}},
 		"patience":                      {HTTPConfig{AdmitTimeout: time.Minute}, []string{"AdmitTimeout", "30s"}},
 		"time before the question":      {HTTPConfig{AdmitTimeout: -1}, []string{"AdmitTimeout"}},
+		"nobody to ask":                 {HTTPConfig{Asks: func() bool { return true }}, []string{"Asks"}},
 		"nothing to require":            {HTTPConfig{RequireOrigin: true}, []string{"RequireOrigin"}},
 		"origins": {
 			HTTPConfig{AllowedOrigins: []string{"app.example", "https://a/", "https://*", "https://a.*.example", "://a", "https://*.", "https://:80"}},
@@ -163,6 +165,7 @@ func TestTwoWaysInAnswerTheSame(t *testing.T) {
 		"origins":    {AllowedOrigins: []string{"https://app.example"}},
 		"cookie":     {Cookie: DefaultCookie()},
 		"headers":    {Headers: nothing, InitialHeaders: nothing},
+		"asks not":   {Admit: func(context.Context, *http.Request) error { return errors.New("asked") }, Asks: func() bool { return false }},
 		"admit":      {Admit: func(context.Context, *http.Request) error { return nil }},
 		"middleware": {Middleware: func(next http.Handler) http.Handler { return next }},
 	}
@@ -184,7 +187,7 @@ func TestTwoWaysInAnswerTheSame(t *testing.T) {
 	}
 	date := regexp.MustCompile(`(?m)^Date: .*$`)
 	plain := make(map[string]string)
-	for _, config := range []string{"plain", "CORS", "origins", "cookie", "headers", "admit", "middleware"} {
+	for _, config := range []string{"plain", "CORS", "origins", "cookie", "headers", "asks not", "admit", "middleware"} {
 		s := newSite(t, func(cfg *Config) { cfg.HTTP = configs[config] })
 		sid := s.open()
 		requests["candidate"] = upgrade(webSocketURL + "&sid=" + sid)

@@ -60,17 +60,17 @@ func (s *Server) letIn(w http.ResponseWriter, r *http.Request, p *params, upgrad
 			s.limits.end(h.encode())
 		}
 	}()
-	refusal := s.admit(r)
+	refusal := s.admit(r.Context(), r)
 	if refusal == nil && p.revision() == engineio.Revision3 && !s.cfg.AllowEIO3 {
 		refusal = engineio.ErrUnsupportedProtocol
 	}
 	switch {
+	case s.closing.Load(): // whatever Admit said, whose time was cut short
+		refuseNew(w)
 	case refusal != nil && upgrade:
 		s.refuseUpgrade(w, r, refusal)
 	case refusal != nil:
 		s.refuse(w, r, refusal)
-	case s.closing.Load():
-		refuseNew(w)
 	default:
 		return h, true
 	}

@@ -188,7 +188,10 @@ type Server struct {
 	limits  *limits      // nil: none per address
 	origins *originList  // nil: all are allowed
 	handler http.Handler // of Engine.IO's requests
-	deflate *deflater    // nil when permessage-deflate is off
+	// accepting ends, by stop, once closing is true.
+	accepting context.Context
+	stop      context.CancelFunc
+	deflate   *deflater // nil when permessage-deflate is off
 
 	idle     idlers
 	bodies   bodies
@@ -220,6 +223,7 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
 	s := &Server{cfg: cfg, engine: engine, proxies: trusted, idle: idlers{max: cfg.MaxIdleConnections}}
+	s.accepting, s.stop = context.WithCancel(context.Background())
 	s.limits = newLimits(&s.cfg, trusted, &s.stats)
 	s.origins, _ = newOriginList(cfg.HTTP.AllowedOrigins) // setDefaults has seen it
 	s.handler = s.engineHandler()
@@ -336,6 +340,7 @@ func (s *Server) Panics() uint64 { return s.engine.Panics() + s.panics.Load() }
 // go on. It is the first half of Shutdown.
 func (s *Server) StopAccepting() {
 	if s.closing.CompareAndSwap(false, true) {
+		s.stop()
 		if err := s.door.Close(); err != nil {
 			s.cfg.Logger.Warn("listener did not close in order", "error", err)
 		}

@@ -27,6 +27,7 @@ import (
 //	bidirectional stream,      firstPacket: "0" = a new session, `0{"sid":"…"}` = the upgrade of that one
 //	  open packet, within      then the stream is a net.Conn and Config.Accept has it
 //	  UpgradeTimeout
+//	a new session              Config.LetIn
 //
 // One QUIC connection carries one WebTransport session, and that one stream: QUIC's own limits keep the client from
 // opening more. Datagrams are thrown away.
@@ -43,9 +44,12 @@ type webTransportConfig struct {
 	Verify func(*http.Request) *engineio.Refusal
 	// Handshake takes down what is kept of the first request.
 	Handshake func(*http.Request) *Handshake
-	// Accept takes over a client's stream: c, of which early has been read already. sid is empty for a new session;
-	// otherwise the client wants to upgrade the session of that id, which has the shape of an id and need not exist. To
-	// refuse is to close c. early belongs to Accept.
+	// LetIn says whether a client may have a new session, once it has asked for one; false hangs up on it. ctx ends when the
+	// client goes. It may block, while the client counts for MaxPending. Nil: it may.
+	LetIn func(ctx context.Context, r *http.Request, h *Handshake) bool
+	// Accept takes over a client's stream: c, of which early has been read already. sid is empty for a new session, which
+	// LetIn has let in; otherwise the client wants to upgrade the session of that id, which has the shape of an id and need
+	// not exist. To refuse is to close c. early belongs to Accept.
 	Accept func(c net.Conn, sid string, h *Handshake, early []byte)
 
 	// HandshakeTimeout is how long a client may take from its first packet to its CONNECT. 0 means 10 s.
@@ -99,6 +103,9 @@ func (c *webTransportConfig) setDefaults() error {
 	if c.Verify == nil {
 		c.Verify = func(*http.Request) *engineio.Refusal { return nil }
 	}
+	if c.LetIn == nil {
+		c.LetIn = func(context.Context, *http.Request, *Handshake) bool { return true }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -115,7 +122,7 @@ func (c *webTransportConfig) setDefaults() error {
 type webTransportStats struct {
 	Accepted atomic.Uint64 // streams that Accept was given
 	Full     atomic.Uint64 // connections refused because too many were on their way in
-	Refused  atomic.Uint64 // requests that were not answered with 200
+	Refused  atomic.Uint64 // requests that were not answered with 200, and those that LetIn refused
 	Failed   atomic.Uint64 // sessions closed for want of a good open packet in time
 	Expired  atomic.Uint64 // connections closed for want of a CONNECT in time
 }

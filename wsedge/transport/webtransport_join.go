@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ func (s *Server) newWebTransport() error {
 		Ours:             func(r *http.Request) bool { return strings.HasPrefix(r.RequestURI, s.cfg.Path) },
 		Verify:           s.verifyWebTransport,
 		Handshake:        s.handshakeOf,
+		LetIn:            s.letStreamIn,
 		Accept:           s.acceptStream,
 		HandshakeTimeout: s.cfg.HeadTimeout,
 		UpgradeTimeout:   set.UpgradeTimeout.Duration(),
@@ -55,13 +57,31 @@ func (s *Server) verifyWebTransport(r *http.Request) *engineio.Refusal {
 	case refusal != nil:
 	case s.cfg.HTTP.Middleware != nil:
 		refusal = engineio.ErrBadRequest
-	default:
-		refusal = s.admit(r)
 	}
 	if refusal != nil {
 		s.noteRefusal(r, refusal)
 	}
 	return refusal
+}
+
+// letStreamIn decides on a client that wants a session of its own, as letIn does
+// elsewhere. If it may have one, h has its place in the limits, which acceptStream
+// takes over.
+func (s *Server) letStreamIn(ctx context.Context, r *http.Request, h *Handshake) (ok bool) {
+	if e := s.limits.begin(h); e != nil {
+		e.count.Add(1)
+		return false
+	}
+	defer func() { // also when Admit panics
+		if !ok {
+			s.limits.end(h.encode())
+		}
+	}()
+	if refusal := s.admit(ctx, r); refusal != nil {
+		s.noteRefusal(r, refusal)
+		return false
+	}
+	return true
 }
 
 // acceptStream takes over a client's stream: for a new session, or for the one
@@ -77,11 +97,7 @@ func (s *Server) acceptStream(c net.Conn, sid string, h *Handshake, early []byte
 		return
 	}
 	if s.closing.Load() {
-		_ = c.Close()
-		return
-	}
-	if e := s.limits.begin(h); e != nil {
-		e.count.Add(1)
+		s.limits.end(h.encode())
 		_ = c.Close()
 		return
 	}

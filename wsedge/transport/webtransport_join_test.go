@@ -233,14 +233,24 @@ func TestWebTransportIsBound(t *testing.T) {
 	})
 	t.Run("admission", func(t *testing.T) {
 		j := joinWebTransport(t, func(c *Config) {
-			c.HTTP.Admit = func(context.Context, *http.Request) error { return errors.New("no") }
+			c.MaxSessionsPerAddress = 2
+			c.HTTP.Admit = func(_ context.Context, r *http.Request) error {
+				if strings.Contains(r.RequestURI, "polling") {
+					return nil
+				}
+				return errors.New("no")
+			}
 		})
-		if _, status, err := j.dial("/engine.io/", nil); err == nil || status == 200 {
-			t.Errorf("%d, %v", status, err)
+		for range 3 { // what is refused keeps no place in the limits
+			j.open("0", "").farewell(t)
 		}
-		if n := j.srv.stats.RefusedBy[engineio.ErrForbidden.Code].Load(); n != 1 {
+		if n := j.srv.stats.RefusedFor[RefusedAdmission].Load(); n != 3 {
 			t.Errorf("counted %d", n)
 		}
+		sid := j.poll() // an upgrade begins no session: nobody is asked
+		c := j.open(fmt.Sprintf(`0{"sid":%q}`, sid), "")
+		c.write(t, text("2probe"))
+		c.expect(t, "3probe")
 	})
 	t.Run("sessions of an address", func(t *testing.T) {
 		j := joinWebTransport(t, func(c *Config) { c.MaxSessionsPerAddress = 1 })
@@ -256,6 +266,40 @@ func TestWebTransportIsBound(t *testing.T) {
 		third := j.open("0", "")
 		third.next(t)
 	})
+}
+
+// The question about a client ends with it, and what one has sent meanwhile is heard when it is let in.
+func TestWebTransportAdmissionTakesItsTime(t *testing.T) {
+	asked, answer, ended := make(chan struct{}), make(chan error), make(chan error, 1)
+	j := joinWebTransport(t, func(c *Config) {
+		c.HTTP.AdmitTimeout = answerTimeout
+		c.HTTP.Admit = func(ctx context.Context, _ *http.Request) error {
+			asked <- struct{}{}
+			select {
+			case err := <-answer:
+				return err
+			case <-ctx.Done():
+				ended <- ctx.Err()
+				return nil
+			}
+		}
+	})
+	gone := j.open("0", "")
+	<-asked
+	_ = gone.session.CloseWithError(0, "")
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	late := j.open("0", text("4early"))
+	<-asked
+	if n := j.srv.Len(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+	answer <- nil
+	if open, _ := late.next(t); !strings.HasPrefix(open, `0{"sid"`) {
+		t.Errorf("%q", open)
+	}
+	late.expect(t, "4early")
 }
 
 func TestWebTransportNeedsACertificate(t *testing.T) {

@@ -49,7 +49,7 @@ func (s *webTransportServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		time.AfterFunc(hangUpAfter, client.hangUp)
 		return
 	}
-	s.open(client, &webTransportSession{session, w.(http3.HTTPStreamer).HTTPStream()}, h)
+	s.open(client, &webTransportSession{session, w.(http3.HTTPStreamer).HTTPStream()}, r, h)
 }
 
 // refuse answers a request as polling would.
@@ -61,7 +61,7 @@ func (s *webTransportServer) refuse(w http.ResponseWriter, refusal *engineio.Ref
 }
 
 // open waits for the open packet and hands the stream on. Whatever else comes, or does not, closes the session.
-func (s *webTransportServer) open(client *webTransportClient, session *webTransportSession, h *Handshake) {
+func (s *webTransportServer) open(client *webTransportClient, session *webTransportSession, r *http.Request, h *Handshake) {
 	context.AfterFunc(session.Context(), func() { time.AfterFunc(hangUpAfter, client.hangUp) })
 	ctx, cancel := context.WithTimeout(session.Context(), s.cfg.UpgradeTimeout)
 	defer cancel()
@@ -76,14 +76,20 @@ func (s *webTransportServer) open(client *webTransportClient, session *webTransp
 		session.end()
 		return
 	}
-	s.arrived(client)
-	s.stats.Accepted.Add(1)
 	handedOn := false
 	defer func() {
 		if !handedOn { // a panic, which HTTP/3 catches and reports: nobody would close the session
 			_ = session.CloseWithError(0, "")
 		}
 	}()
+	if sid == "" && !s.cfg.LetIn(session.Context(), r, h) {
+		s.stats.Refused.Add(1)
+		// Not in order: to the stock client a session that ends in order before it has begun is no error, and it waits on.
+		client.hangUp()
+		return
+	}
+	s.arrived(client)
+	s.stats.Accepted.Add(1)
 	s.cfg.Accept(newWebTransportConn(client.conn.Load(), session, stream), sid, h, early)
 	handedOn = true
 }

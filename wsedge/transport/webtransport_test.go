@@ -225,6 +225,39 @@ func TestWebTransportRefusals(t *testing.T) {
 	}
 }
 
+// A new session needs to be let in, after its open packet; an upgrade does not.
+func TestWebTransportLetIn(t *testing.T) {
+	asked := make(chan string, 10)
+	f := startWebTransport(t, func(c *webTransportConfig) {
+		c.LetIn = func(_ context.Context, r *http.Request, h *Handshake) bool {
+			asked <- r.RequestURI + " " + h.URL
+			if len(asked) == 3 {
+				panic("boom")
+			}
+			return len(asked) == 1
+		}
+	})
+	f.open("0", "")
+	if a := f.arrived(); a.sid != "" {
+		t.Errorf("upgrade of %q", a.sid)
+	}
+	f.open("0", "").farewell(t)
+	f.open("0", "").farewell(t)
+	f.open(`0{"sid":"aaaaaaaaaaaaaaaaaaaa"}`, "")
+	if a := f.arrived(); a.sid == "" {
+		t.Error("no upgrade")
+	}
+	if len(asked) != 3 || f.srv.Stats().Refused.Load() != 1 || f.srv.Stats().Accepted.Load() != 2 {
+		t.Errorf("asked %d times, %d refused", len(asked), f.srv.Stats().Refused.Load())
+	}
+	for range len(asked) {
+		if got := <-asked; got != "/engine.io/ /engine.io/" {
+			t.Errorf("asked about %s", got)
+		}
+	}
+	until(t, "nobody is on the way in", func() bool { return f.pending() == 0 })
+}
+
 // request makes a plain HTTP/3 request on a connection of its own, or on conn.
 func (f *wtFixture) request(conn *http3.ClientConn, method string) (status int, body string) {
 	f.t.Helper()
