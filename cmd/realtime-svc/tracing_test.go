@@ -149,12 +149,26 @@ func TestTraceFromEventToEmit(t *testing.T) {
 	if _, err := watch.Recv(); err != nil {
 		t.Fatal(err)
 	}
+	consume := joinGroup(t, b)
 	client := poll(t, p)
 	client.connect("")
 	if code, body := client.do(http.MethodPost, `42["secret name","secret argument"]`); code != http.StatusOK {
 		t.Fatalf("%d %s", code, body)
 	}
-	ctx, span := b.handle(t.Context(), next(t, watch))
+	event := next(t, watch)
+	delivered, err := consume.Recv()
+	if err != nil || len(delivered.GetBatch().GetDeliveries()) != 1 {
+		t.Fatalf("%v, %v", delivered, err)
+	}
+	delivery := delivered.GetBatch().GetDeliveries()[0]
+	if got := delivery.GetEvent().GetTraceparent(); got != event.GetTraceparent() {
+		t.Errorf("the consumer was told of trace %q, the watcher of %q", got, event.GetTraceparent())
+	}
+	settle := &realtime.ConsumeRequest_Settle{Settle: &realtime.ConsumeSettle{Acks: []uint64{delivery.GetId()}}}
+	if err := consume.Send(&realtime.ConsumeRequest{Message: settle}); err != nil { // the end waits for it
+		t.Fatal(err)
+	}
+	ctx, span := b.handle(t.Context(), event)
 	answer, err := realtime.NewEmitServiceClient(b.conn).Emit(ctx, &realtime.EmitRequest{Target: &realtime.Target{}, Event: "secret answer"})
 	if err != nil || answer.GetMatched() != 1 {
 		t.Fatalf("%v, %v", answer, err)
@@ -188,6 +202,23 @@ func TestTraceFromEventToEmit(t *testing.T) {
 			t.Errorf("what clients and services say is in a span: %v", s)
 		}
 	}
+}
+
+// joinGroup becomes a member of a consumer group that gets what clients send.
+func joinGroup(t *testing.T, b *backend) realtime.EventService_ConsumeClient {
+	t.Helper()
+	consume, err := realtime.NewEventServiceClient(b.conn).Consume(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := &realtime.ConsumeOpen{Group: "g", Kinds: []realtime.EventKind{realtime.EventKind_EVENT_KIND_RECEIVED}}
+	if err := consume.Send(&realtime.ConsumeRequest{Message: &realtime.ConsumeRequest_Open{Open: open}}); err != nil {
+		t.Fatal(err)
+	}
+	if opened, err := consume.Recv(); err != nil || opened.GetOpened() == nil {
+		t.Fatalf("%v, %v", opened, err)
+	}
+	return consume
 }
 
 func spanNamed(t *testing.T, spans tracetest.SpanStubs, name string) tracetest.SpanStub {
@@ -264,6 +295,29 @@ func TestCollectorThatIsNotThere(t *testing.T) {
 				t.Errorf("%v, logged\n%s", c.spans, log.String())
 			}
 		})
+	}
+}
+
+// The line about a call that failed has the trace that its metadata names.
+func TestLogOfACallNamesItsTrace(t *testing.T) {
+	out := &logBuffer{}
+	cfg := onPortsOfTheirOwn()
+	newCollector(t).to(&cfg)
+	p, err := NewProcess(cfg, newLogger(cfg, out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	_, err = realtime.NewEmitServiceClient(dial(t, p)).Emit(ctx, &realtime.EmitRequest{Target: &realtime.Target{Namespace: "/nobody"}, Event: "x"})
+	if reason(err) != "NAMESPACE_NOT_FOUND" {
+		t.Error(err)
+	}
+	stopped(t, p)
+	if log := out.String(); count(log, "grpc.code=NotFound") != 1 || count(log, "trace_id=0af7651916cd43dd8448eb211c80319c") != 1 {
+		t.Errorf("logged\n%s", log)
 	}
 }
 

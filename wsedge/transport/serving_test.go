@@ -44,7 +44,10 @@ func serving(t *testing.T, kind string, cfg Config) (srv *Server, addr string) {
 	if cfg.OnSession == nil {
 		cfg.OnSession = func(*Session) Handler { return mute{} }
 	}
-	cfg.Engine.Kind, cfg.Logger = kind, slog.New(slog.DiscardHandler)
+	cfg.Engine.Kind = kind
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	srv, err := NewServer(cfg)
 	if err != nil {
 		t.Fatal(err)

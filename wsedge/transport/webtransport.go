@@ -63,7 +63,7 @@ type webTransportConfig struct {
 	MaxPending int
 	// MaxPendingPerAddress bounds those of one IP address. 0 means 256.
 	MaxPendingPerAddress int
-	// Logger hears about the server, never about single clients above debug level. Nil means slog.Default().
+	// Logger is as in Config.
 	Logger *slog.Logger
 }
 

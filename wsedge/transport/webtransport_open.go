@@ -44,6 +44,7 @@ func (s *webTransportServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	session, err := s.wt.Upgrade(w, r)
 	if err != nil {
+		s.cfg.Logger.Info("handshake refused", "reason", "no WebTransport request")
 		s.cfg.Logger.Debug("not a webtransport request", "error", err)
 		s.refuse(w, engineio.ErrBadRequest)
 		time.AfterFunc(hangUpAfter, client.hangUp)
@@ -72,6 +73,7 @@ func (s *webTransportServer) open(client *webTransportClient, session *webTransp
 	}
 	if err != nil {
 		s.stats.Failed.Add(1)
+		s.cfg.Logger.Info("handshake refused", "reason", "invalid WebTransport handshake")
 		s.cfg.Logger.Debug("invalid webtransport handshake", "error", err)
 		session.end()
 		return
