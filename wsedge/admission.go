@@ -136,7 +136,7 @@ func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdi
 		if pid != "" {
 			s.lasting = newRecoverable(logOf(s.namespace)) // now, as what was emitted before is not for it
 		}
-		c.accept(s, q, &welcome{pid: pid, rooms: v.Rooms})
+		c.accept(s, q, &welcome{pid: pid, rooms: v.Rooms, grant: v.Grant})
 	}
 	c.tidy()
 }
@@ -145,6 +145,7 @@ func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdi
 type welcome struct {
 	pid       string
 	rooms     []string
+	grant     any              // Verdict.Grant
 	missed    []*rooms.Message // told before the client hears that it is connected
 	recovered bool
 }
@@ -174,7 +175,8 @@ func (c *Client) accept(s *Socket, q *rooms.Question, w *welcome) {
 	}
 	c.add(s)
 	c.srv.stats.Connected.Add(1)
-	info := s.info(q.Handshake)
+	info := s.info(c.srv.shown(q.Handshake))
+	info.Grant = w.grant
 	c.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind: rooms.KindConnected, Namespace: name, Socket: id, User: s.user, Time: now,
 		Info: &info, Auth: q.Auth, Recovered: w.recovered,
