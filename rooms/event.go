@@ -122,4 +122,6 @@ type Verdict struct {
 	User  string // empty: none
 	Rooms []string
 	Data  []byte // JSON, or nil
+	// Grant is for whoever decided: the Info of the socket's KindConnected hands it back. Nobody else looks into it.
+	Grant any
 }

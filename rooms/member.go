@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -75,6 +76,18 @@ type Handshake struct {
 	Issued  time.Time
 }
 
+// Without returns h without the headers of these names, which are in lower case: a copy, or h itself if it has none of
+// them.
+func (h *Handshake) Without(names []string) *Handshake {
+	named := func(f Header) bool { return slices.Contains(names, f.Name) }
+	if !slices.ContainsFunc(h.Headers, named) {
+		return h
+	}
+	out := *h
+	out.Headers = slices.DeleteFunc(slices.Clone(h.Headers), named)
+	return &out
+}
+
 // Header is one request header. Name is in lower case.
 type Header struct{ Name, Value string }
 
@@ -89,4 +102,5 @@ type Info struct {
 	Transport   string   // "polling", "websocket" or "webtransport", at the moment of the snapshot
 	ConnectedAt time.Time
 	Handshake   Handshake
+	Grant       any // Verdict.Grant of who let the socket in; only in a KindConnected, and nil if the socket was recovered
 }

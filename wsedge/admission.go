@@ -140,7 +140,7 @@ func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdi
 		if pid != "" {
 			s.lasting = newRecoverable(logOf(s.namespace)) // now, as what was emitted before is not for it
 		}
-		c.accept(s, q, &welcome{pid: pid, rooms: v.Rooms})
+		c.accept(s, q, &welcome{pid: pid, rooms: v.Rooms, grant: v.Grant})
 	}
 	c.tidy()
 }
@@ -149,6 +149,7 @@ func (c *Client) decided(s *Socket, q *rooms.Question, pid string, v rooms.Verdi
 type welcome struct {
 	pid       string
 	rooms     []string
+	grant     any              // Verdict.Grant
 	missed    []*rooms.Message // told before the client hears that it is connected
 	recovered bool
 }
@@ -178,7 +179,8 @@ func (c *Client) accept(s *Socket, q *rooms.Question, w *welcome) {
 	}
 	c.add(s)
 	c.srv.stats.Connected.Add(1)
-	info := s.info(q.Handshake)
+	info := s.info(c.srv.shown(q.Handshake))
+	info.Grant = w.grant
 	flow := c.srv.cfg.Observer.Observe(&rooms.Event{
 		Kind: rooms.KindConnected, Namespace: name, Socket: id, User: s.user, Time: now,
 		Info: &info, Auth: q.Auth, Recovered: w.recovered,

@@ -139,6 +139,9 @@ type Config struct {
 	// KeepHeaders names the request headers (lower case, "*" for all) that a
 	// handshake shows to services. Each costs memory for the life of the session.
 	KeepHeaders []string
+	// AdmissionHeaders names further headers (lower case) that only the Admitter is
+	// shown, such as those with credentials. They cost the same.
+	AdmissionHeaders []string
 	// HeadTimeout is how long a client may take to send its request head. 0
 	// means 10 s.
 	HeadTimeout time.Duration
@@ -252,6 +255,7 @@ type Server struct {
 	cfg       Config
 	limits    socketio.Limits
 	oldLimits socketio.Limits // of clients of Engine.IO v3
+	hidden    []string        // the headers that only the Admitter is shown
 	transport *transport.Server
 
 	stats counters
@@ -266,7 +270,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, oldLimits: socketio.Limits{QueryBytes: maxQuery}}
+	s := &Server{cfg: cfg, oldLimits: socketio.Limits{QueryBytes: maxQuery}, hidden: cfg.hiddenHeaders()}
 	if cfg.Recovery != nil {
 		cfg.Recovery.serve(s)
 	}
@@ -291,7 +295,7 @@ func New(cfg Config) (*Server, error) {
 		HandshakesPerSecond:      cfg.HandshakesPerSecond,
 
 		MaxOutbox:       cfg.MaxOutbox,
-		KeepHeaders:     cfg.KeepHeaders,
+		KeepHeaders:     cfg.keptHeaders(),
 		HeadTimeout:     cfg.HeadTimeout,
 		MaxPendingHeads: cfg.MaxPendingHeads,
 		Files:           files,

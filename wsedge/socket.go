@@ -192,7 +192,9 @@ func (s *Socket) Disconnect(closeSession bool) {
 }
 
 // Info implements rooms.Member.
-func (s *Socket) Info() rooms.Info { return s.info(handshakeOf(s.client.session)) }
+func (s *Socket) Info() rooms.Info {
+	return s.info(s.client.srv.shown(handshakeOf(s.client.session)))
+}
 
 func (s *Socket) info(h *rooms.Handshake) rooms.Info {
 	held, _ := s.namespace.RoomsOf(s.ID())
