@@ -7,7 +7,7 @@ import (
 )
 
 // keptHeaders names what a session keeps: KeepHeaders, then those of
-// AdmissionHeaders that are not among them.
+// CredentialHeaders that are not among them.
 func (c *Config) keptHeaders() []string {
 	return append(slices.Clip(c.KeepHeaders), c.hiddenHeaders()...)
 }
@@ -17,7 +17,7 @@ func (c *Config) hiddenHeaders() []string {
 	if slices.Contains(c.KeepHeaders, "*") {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(c.AdmissionHeaders), func(name string) bool {
+	return slices.DeleteFunc(slices.Clone(c.CredentialHeaders), func(name string) bool {
 		return slices.Contains(c.KeepHeaders, name)
 	})
 }

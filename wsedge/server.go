@@ -139,9 +139,9 @@ type Config struct {
 	// KeepHeaders names the request headers (lower case, "*" for all) that a
 	// handshake shows to services. Each costs memory for the life of the session.
 	KeepHeaders []string
-	// AdmissionHeaders names further headers (lower case) that only the Admitter is
-	// shown, such as those with credentials. They cost the same.
-	AdmissionHeaders []string
+	// CredentialHeaders names further headers (lower case) that only the Admitter is
+	// shown at each namespace, such as those with credentials. They cost the same.
+	CredentialHeaders []string
 	// HeadTimeout is how long a client may take to send its request head. 0
 	// means 10 s.
 	HeadTimeout time.Duration
