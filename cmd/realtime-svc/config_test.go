@@ -111,6 +111,8 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"grpc-max-streams-per-caller": "19",
 		"handshake-policy":            "deny", "admission-max-pending": "20", "admission-max-pending-bytes": "2MiB", "admission-headers": "cookie",
 		"allowed-events": "/=chat,*=a\\,b*",
+		"max-groups":     "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
+		"group-max-age": "26s", "group-overflow": "refuse", "group-max-failures": "27", "group-dead-letter": "disconnect",
 		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}
 	with := map[string]string{"grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k"}

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"gen/go/realtime/v1": {},
 	"service/feed":       {"rooms"},
 	"service/access":     {"gen/go/realtime/v1"},
+	"service/jwt":        {"rooms"},
 	"service/tracing":    {"rooms"},
 	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"service/consumer":   {"gen/go/realtime/v1"},
@@ -44,6 +45,8 @@ var onlyIn = map[string][]string{
 	"go.opentelemetry.io/":       {"service/tracing", "cmd/"},
 	"github.com/alecthomas/":     {"cmd/"},
 	"github.com/goccy/":          {"cmd/", "service/access"},
+	"github.com/golang-jwt/":     {"service/jwt"},
+	"github.com/MicahParks/":     {"service/jwt"},
 	"golang.org/x/time/":         {"service/access"},
 	"golang.org/x/sys/":          {"wsedge/netpoll"},
 }

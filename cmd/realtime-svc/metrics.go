@@ -30,6 +30,7 @@ type collector struct {
 	hub       *rooms.Hub
 	edge      func() wsedge.Stats
 	feed      func() feed.Stats
+	groups    func() []feed.GroupStats
 	admission func() service.AdmissionStats
 }
 
@@ -86,7 +87,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeBy
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectEdge(c.edge(), sink(ch))
-	c.collectServices(c.feed(), c.admission(), sink(ch))
+	stats := c.feed()
+	c.collectServices(stats, c.admission(), sink(ch))
+	sink(ch).collectGroups(stats, c.groups())
 }
 
 // sink takes what is counted.

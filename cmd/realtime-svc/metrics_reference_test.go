@@ -7,11 +7,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/realtime-svc/realtime-svc/service/feed"
 )
 
 func TestMetricsAreUpToDate(t *testing.T) {
 	p := start(t, func(c *Config) { c.TraceEndpoint = "127.0.0.1:1" })
 	defer stopped(t, p)
+	m, _, err := p.feed.Join("orders", feed.Filter{}, feed.MemberConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(false)
 	_, exposition := fetch(t, p.Addrs().Admin, "/metrics")
 	compare(t, "../../docs/metrics.md", metricsReference(scrape(exposition)))
 }
@@ -72,6 +79,7 @@ func (f *family) sample(line string) {
 
 // openLabels are those whose values are not the code's but the configuration's or the build's, or gRPC's.
 var openLabels = map[string]string{
+	"group":     "as services name theirs",
 	"namespace": "as `--namespaces` and `--namespace-patterns` have them", "node": "`--node-id`", "le": "",
 	"version": "of this build", "go_version": "of this build", "client_version": "of this build",
 	"grpc_service": "", "grpc_method": "", "grpc_type": "unary, client_stream, server_stream or bidi_stream", "grpc_code": "such as OK",
@@ -94,7 +102,7 @@ func metricsReference(families []*family) string {
 	var b strings.Builder
 	b.WriteString("# Metrics\n\n<!-- Generated from a running service by make generate; do not edit. -->\n\n" +
 		"What `/metrics` on `--admin-listen` tells, beside `go_…` and `process_…`, which every Go process has. Labels come from closed sets:\n" +
-		"nothing that a client or a service chooses makes a new series. Counters begin at zero with the process. What the log says of the\n" +
+		"nothing that a client chooses makes a new series, and what services choose, the names of groups, is bounded by `--max-groups`. Counters begin at zero with the process. What the log says of the\n" +
 		"same things is in [observability.md](observability.md).\n")
 	for _, part := range []struct{ prefix, title string }{{"realtime_", "The service"}, {"grpc_", "gRPC calls"}} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | kind | what | labels |\n|---|---|---|---|\n", part.title)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -63,10 +64,19 @@ func fixedCollector(t *testing.T) *collector {
 				Accepted: 34, PendingHeads: 35, HeadsEvicted: 36, HeadsFailed: 42,
 			}
 		},
-		feed: func() feed.Stats { return feed.Stats{Watchers: 21, Queued: 22, Missed: 23} },
+		feed: func() feed.Stats {
+			return feed.Stats{Watchers: 21, Queued: 22, Missed: 23, Groups: 61, GroupsEnded: 62, GroupsLost: 63}
+		},
+		groups: func() []feed.GroupStats {
+			return []feed.GroupStats{{
+				Name: "orders", Members: 64, Sockets: 65, Backlog: 66, BacklogBytes: 67, InFlight: 68, Held: 69, Oldest: 1500 * time.Millisecond,
+				Events: 70, Delivered: 171, Redelivered: 72, Acked: 73, Nacked: 74, Released: 75, TimedOut: 76, Lost: 77, Stale: 78,
+				DeadLettered: 79, Dropped: 80, Refused: 81, Holds: 82,
+			}}
+		},
 		admission: func() service.AdmissionStats {
 			return service.AdmissionStats{
-				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33, NoRoom: 57,
+				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33, NoRoom: 57, Withdrawn: 58,
 			}
 		},
 	}
@@ -116,6 +126,17 @@ func TestCollector(t *testing.T) {
 		"realtime_admission_questions_total outcome=accepted": 26, "realtime_admission_questions_total outcome=refused": 27,
 		"realtime_admission_questions_total outcome=unattended": 28, "realtime_admission_questions_total outcome=timed_out": 29,
 		"realtime_admission_questions_total outcome=overloaded": 30, "realtime_admission_questions_total outcome=failed": 31,
+		"realtime_admission_questions_total outcome=withdrawn": 58,
+		"realtime_groups": 61, "realtime_groups_ended_total": 62, "realtime_groups_lost_events_total": 63,
+		"realtime_group_members group=orders": 64, "realtime_group_sockets group=orders": 65, "realtime_group_backlog_events group=orders": 66,
+		"realtime_group_backlog_bytes group=orders": 67, "realtime_group_in_flight_events group=orders": 68,
+		"realtime_group_held_clients group=orders": 69, "realtime_group_lag_seconds group=orders": 1.5, "realtime_group_events_total group=orders": 70,
+		"realtime_group_deliveries_total attempt=first group=orders": 99, "realtime_group_deliveries_total attempt=again group=orders": 72,
+		"realtime_group_deliveries_settled_total group=orders outcome=acked": 73, "realtime_group_deliveries_settled_total group=orders outcome=nacked": 74,
+		"realtime_group_deliveries_settled_total group=orders outcome=released": 75, "realtime_group_deliveries_settled_total group=orders outcome=timed_out": 76,
+		"realtime_group_deliveries_settled_total group=orders outcome=lost": 77, "realtime_group_deliveries_settled_total group=orders outcome=stale": 78,
+		"realtime_group_events_dropped_total group=orders reason=failed": 79, "realtime_group_events_dropped_total group=orders reason=full": 80,
+		"realtime_group_events_refused_total group=orders": 81, "realtime_group_holds_total group=orders": 82,
 		"realtime_admission_questions_total outcome=no_room": 57, "realtime_admission_handed_on_total": 32, "realtime_admission_answers_ignored_total": 33,
 	}
 	for name, n := range want {

@@ -86,7 +86,7 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
 		return nil, errors.Join(fmt.Errorf("--engine=%s: %w", cfg.Engine, err), p.stopTracing(context.Background()))
 	}
-	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.service.Admissions().Stats})
+	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.feed.Groups, p.service.Admissions().Stats})
 	p.admin = newAdmin(registry, p.ready.Load, logger)
 	return p, nil
 }

@@ -18,6 +18,7 @@ import (
 	realtime "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/service"
+	"github.com/realtime-svc/realtime-svc/service/feed"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
@@ -287,17 +288,40 @@ func TestSettingsReachTheParts(t *testing.T) {
 // A Config that was never checked is refused with the setting's name, not with a panic.
 func TestNewProcessRefuses(t *testing.T) {
 	for want, edit := range map[string]func(*Config){
-		"--namespaces: ":             func(c *Config) { c.Namespaces = []string{"chat"} },
-		"--namespace-patterns: ":     func(c *Config) { c.NamespacePatterns = []string{"["} },
-		"--max-dynamic-namespaces: ": func(c *Config) { c.MaxDynamicNamespaces = -1 },
-		"--watch-buffer: ":           func(c *Config) { c.WatchBuffer = 1 },
-		"Admission.Policy":           func(c *Config) { c.AdmissionPolicy = "perhaps" },
-		"--engine=steam: ":           func(c *Config) { c.Engine = "steam" },
+		"--namespaces: ":              func(c *Config) { c.Namespaces = []string{"chat"} },
+		"--namespace-patterns: ":      func(c *Config) { c.NamespacePatterns = []string{"["} },
+		"--max-dynamic-namespaces: ":  func(c *Config) { c.MaxDynamicNamespaces = -1 },
+		"--watch-buffer, --group-*: ": func(c *Config) { c.WatchBuffer = 1 },
+		"Admission.Policy":            func(c *Config) { c.AdmissionPolicy = "perhaps" },
+		"--engine=steam: ":            func(c *Config) { c.Engine = "steam" },
 	} {
 		cfg := defaultConfig()
 		edit(&cfg)
 		if _, err := NewProcess(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+func TestGroupSettingsReachTheFeed(t *testing.T) {
+	cfg := onPortsOfTheirOwn()
+	cfg.WatchBuffer, cfg.MaxGroups, cfg.MaxGroupMembers, cfg.GroupRetention, cfg.GroupBuffer = 4<<20, 2, 3, time.Minute, 5<<20
+	cfg.GroupSocketBuffer, cfg.GroupMaxAge, cfg.GroupOverflow, cfg.GroupMaxFailures, cfg.GroupDeadLetter = 6<<10, time.Hour, "refuse", 7, "disconnect"
+	p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.edge.Shutdown(t.Context()) }()
+	got := p.feedConfig(nil)
+	if got.Groups.Resume == nil || got.Groups.Disconnect == nil || got.WantRoomEvents == nil || got.Groups.Logger == nil {
+		t.Error("what the edge is to do is missing")
+	}
+	got.WantRoomEvents, got.Groups.Resume, got.Groups.Disconnect, got.Groups.Logger = nil, nil, nil, nil
+	want := feed.Config{QueueBytes: 4 << 20, Groups: feed.GroupConfig{
+		MaxGroups: 2, MaxMembers: 3, Retention: time.Minute, Bytes: 5 << 20, SocketBytes: 6 << 10, MaxAge: time.Hour,
+		Overflow: feed.OverflowRefuse, MaxFailures: 7, DeadLetter: feed.DeadLetterDisconnect,
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

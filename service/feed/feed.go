@@ -63,7 +63,7 @@ type Feed struct {
 	// Fixed at construction.
 	cfg Config
 
-	queued, missed atomic.Uint64
+	queued, missed, groupsEnded, groupsLost atomic.Uint64
 
 	// What Observe reads: nil if nobody watches. Replaced, never changed, under mu.
 	watchers atomic.Pointer[[]*Watcher]
@@ -188,14 +188,21 @@ type Stats struct {
 	Queued uint64
 	// Missed counts events that watchers lost, in the same way.
 	Missed uint64
+	// Groups is how many there are now, GroupsEnded how many had no members for too long, and GroupsLost the events that were lost
+	// with those.
+	Groups                  int
+	GroupsEnded, GroupsLost uint64
 }
 
 // Stats returns the counters. They are read one after the other, not at one moment.
 func (f *Feed) Stats() Stats {
 	f.mu.Lock()
-	n := len(f.list())
+	watchers, groups := len(f.list()), len(f.listGroups())
 	f.mu.Unlock()
-	return Stats{Watchers: n, Queued: f.queued.Load(), Missed: f.missed.Load()}
+	return Stats{
+		Watchers: watchers, Queued: f.queued.Load(), Missed: f.missed.Load(),
+		Groups: groups, GroupsEnded: f.groupsEnded.Load(), GroupsLost: f.groupsLost.Load(),
+	}
 }
 
 // eventOverhead stands for what an event costs beyond what the client sent: the struct, its place in the queue, its

@@ -320,12 +320,13 @@ func (g *group) shutdown() {
 	}
 }
 
-// end drops everything; the group is out of the feed already, or about to be.
-func (g *group) end(why string) {
+// end drops everything; the group is out of the feed already, or about to be. It returns how many events are lost.
+func (g *group) end(why string) (lost int) {
 	var do effects
 	g.mu.Lock()
 	g.ended = true
-	lost, wanting := g.stats.Backlog, g.wanting
+	lost = g.stats.Backlog
+	wanting := g.wanting
 	for _, l := range g.lanes {
 		if l.held {
 			do.resume = append(do.resume, l.key)
@@ -347,6 +348,7 @@ func (g *group) end(why string) {
 		g.want(-1)
 	}
 	g.carryOut(do)
+	return lost
 }
 
 func (g *group) snapshot() GroupStats {
