@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strconv"
@@ -25,7 +26,10 @@ type worker struct {
 // consume joins a group.
 func (w *world) consume(tb testing.TB, open *realtimev1.ConsumeOpen) *worker {
 	tb.Helper()
-	stream, err := w.events.Consume(w.ctx)
+	// What a worker leaves unsettled would hold up the end of the server.
+	ctx, cancel := context.WithCancel(w.ctx)
+	tb.Cleanup(cancel)
+	stream, err := w.events.Consume(ctx)
 	if err != nil {
 		tb.Fatal(err)
 	}

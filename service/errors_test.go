@@ -36,6 +36,8 @@ var statusRows = []struct {
 	{errNodeNotFound, codes.NotFound, "NODE_NOT_FOUND", nil, "the token was issued by a node that this one cannot reach"},
 	{errShuttingDown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
 	{feed.ErrShutdown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
+	{feed.ErrMismatch, codes.FailedPrecondition, "GROUP_MISMATCH", nil, "the members of the group want other events"},
+	{feed.ErrTooMany, codes.ResourceExhausted, "TOO_MANY_GROUPS", nil, "too many groups, or members of the group"},
 	{access.ErrToken, codes.Unauthenticated, "TOKEN_INVALID", nil, "the call has no token that is valid"},
 	{access.ErrStreams, codes.ResourceExhausted, "TOO_MANY_STREAMS", nil, "the caller has as many streams open as it may"},
 	{&access.MethodError{Method: "/a.B/C"}, codes.PermissionDenied, "METHOD_NOT_ALLOWED", nil, "the caller may not call a.B/C"},
