@@ -84,7 +84,7 @@ func fromBatch(b *feed.Batch, node string) *realtimev1.WatchResponse {
 
 func fromJoined(j feed.Joined) *realtimev1.ConsumeResponse {
 	return &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Opened{Opened: &realtimev1.ConsumeOpened{
-		Created: j.Created, Members: uint32(j.Members), Backlog: uint64(j.Backlog), //nolint:gosec // counts
+		Created: j.Created, Members: uint32(j.Members), Backlog: uint64(j.Backlog),
 	}}}
 }
 
@@ -94,7 +94,7 @@ func fromDeliveries(batch []feed.Delivery, node string) *realtimev1.ConsumeRespo
 	list := make([]*realtimev1.ConsumeDelivery, len(batch))
 	for i := range batch {
 		d := &deliveries[i]
-		d.Id, d.Attempt, d.Event = batch[i].ID, uint32(batch[i].Attempt), fromEvent(batch[i].Event, node) //nolint:gosec // a count
+		d.Id, d.Attempt, d.Event = batch[i].ID, uint32(batch[i].Attempt), fromEvent(batch[i].Event, node)
 		list[i] = d
 	}
 	return &realtimev1.ConsumeResponse{Message: &realtimev1.ConsumeResponse_Batch{Batch: &realtimev1.ConsumeBatch{Deliveries: list}}}

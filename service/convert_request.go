@@ -305,7 +305,7 @@ func (c *checker) consumeBytes(field string, n uint64) int {
 		c.violate(field, "must be from %d to %d, not %d", minConsumeBytes, maxConsumeBytes, n)
 		return 0
 	}
-	return int(n) //nolint:gosec // in range
+	return int(n)
 }
 
 // duration checks a duration with inclusive bounds; nil is zero and always valid.

@@ -72,7 +72,7 @@ func (f *Feed) drop(g *group) {
 	f.storeGroups(slices.DeleteFunc(slices.Clone(f.listGroups()), func(other *group) bool { return other == g }))
 	f.mu.Unlock()
 	f.groupsEnded.Add(1)
-	f.groupsLost.Add(uint64(g.end("a consumer group had no members for too long"))) //nolint:gosec // a count
+	f.groupsLost.Add(uint64(g.end("a consumer group had no members for too long")))
 }
 
 // listGroups and storeGroups read and write groups; f.mu is held.

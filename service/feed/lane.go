@@ -52,7 +52,7 @@ func (l *lane) push(e *rooms.Event, bytes int) {
 		l.next -= l.head
 		l.entries, l.head = l.entries[:n], 0
 	}
-	l.entries = append(l.entries, item{event: e, bytes: int32(bytes)}) //nolint:gosec // at most MaxEventBytes
+	l.entries = append(l.entries, item{event: e, bytes: int32(bytes)})
 	l.bytes += bytes
 }
 
