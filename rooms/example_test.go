@@ -21,6 +21,7 @@ func (c *console) Deliver(m *rooms.Message) bool {
 }
 func (c *console) ForgetAck(uint64)                     {}
 func (c *console) Reply(uint64, []byte, [][]byte) error { return rooms.ErrAckUnknown }
+func (c *console) SetData([]byte)                       {}
 func (c *console) Disconnect(bool)                      {}
 func (c *console) Info() rooms.Info                     { return rooms.Info{ID: c.ID()} }
 

@@ -34,6 +34,7 @@ func (f *fake) ForgetAck(ackID uint64) {
 }
 
 func (f *fake) Reply(uint64, []byte, [][]byte) error { return ErrAckUnknown }
+func (f *fake) SetData([]byte)                       {}
 func (f *fake) Disconnect(bool)                      {}
 func (f *fake) Info() Info                           { return Info{ID: f.ID()} }
 
@@ -43,6 +44,7 @@ type deaf struct{ Membership }
 func (*deaf) Deliver(*Message) bool                { return true }
 func (*deaf) ForgetAck(uint64)                     {}
 func (*deaf) Reply(uint64, []byte, [][]byte) error { return nil }
+func (*deaf) SetData([]byte)                       {}
 func (*deaf) Disconnect(bool)                      {}
 func (*deaf) Info() Info                           { return Info{} }
 

@@ -26,6 +26,8 @@ type Member interface {
 	// Reply answers an event in which the client asked for an acknowledgement (Event.AckID). args is as in
 	// Message.Args. Errors: ErrAckUnknown, ErrSocketGone.
 	Reply(ackID uint64, args []byte, attachments [][]byte) error
+	// SetData replaces what Info.Data is: JSON, or nil. The member shares data with others; nobody changes it.
+	SetData(data []byte)
 	// Disconnect ends the socket with ReasonServerDisconnect, and with closeSession the whole session, every other
 	// namespace included. Repeating it is harmless.
 	Disconnect(closeSession bool)

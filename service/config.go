@@ -26,6 +26,8 @@ type Config struct {
 	Limits Limits
 	// Admission says how clients are let in.
 	Admission AdmissionConfig
+	// Idempotency bounds what is remembered of emits that have a key.
+	Idempotency IdempotencyConfig
 }
 
 // Limits bound what a request may hold; more is INVALID_ARGUMENT. Zero means the default.
@@ -106,6 +108,8 @@ func (c Config) Validate() error {
 		{"Admission.Timeout", int(c.Admission.Timeout)},
 		{"Admission.MaxPending", c.Admission.MaxPending},
 		{"Admission.MaxPendingBytes", c.Admission.MaxPendingBytes},
+		{"Idempotency.Window", int(c.Idempotency.Window)},
+		{"Idempotency.Keys", c.Idempotency.Keys},
 	} {
 		if field.value < 0 {
 			errs = append(errs, fmt.Errorf("service: %s must not be negative", field.name))
@@ -144,5 +148,6 @@ func (c Config) withDefaults() Config {
 	a.Timeout = cmp.Or(a.Timeout, 5*time.Second)
 	a.MaxPending = cmp.Or(a.MaxPending, 10_000)
 	a.MaxPendingBytes = cmp.Or(a.MaxPendingBytes, 64<<20)
+	c.Idempotency = c.Idempotency.withDefaults()
 	return c
 }

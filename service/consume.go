@@ -26,13 +26,17 @@ func (s *eventServer) Consume(stream realtimev1.EventService_ConsumeServer) erro
 	defer member.Close(true) // unless it was closed in order
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
-	c := &consumer{Service: s.Service, stream: stream, member: member, cancel: cancel}
+	c := &consumer{Service: s.Service, stream: stream, member: member}
 	c.room.L = &c.mu
 	if err := stream.Send(fromJoined(joined)); err != nil {
 		return statusError(err)
 	}
 	// Recv ends with the stream, that is when send has returned, and nothing else ends it.
-	go c.receive()
+	go func() {
+		if err := s.recovering(ctx, c.receive); err != nil {
+			cancel(err)
+		}
+	}()
 	return statusError(c.send(ctx))
 }
 
@@ -42,7 +46,6 @@ type consumer struct {
 	*Service
 	stream realtimev1.EventService_ConsumeServer
 	member *feed.Member
-	cancel context.CancelCauseFunc // ends the one that sends
 
 	mu     sync.Mutex // guards the following
 	failed []*realtimev1.ConsumeReplyFailed
@@ -101,20 +104,19 @@ func (c *consumer) end() {
 }
 
 // receive does what the caller says until it half-closes or breaks a rule, or the stream is over.
-func (c *consumer) receive() {
+func (c *consumer) receive() error {
 	for {
 		r, err := c.stream.Recv()
 		switch {
 		case errors.Is(err, io.EOF):
 			c.member.Close(false)
 			c.member.Interrupt()
-			return
+			return nil
 		case err == nil:
 			err = c.handle(r)
 		}
 		if err != nil {
-			c.cancel(err)
-			return
+			return err
 		}
 	}
 }

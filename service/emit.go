@@ -14,12 +14,28 @@ type emitServer struct {
 }
 
 func (s *emitServer) Emit(ctx context.Context, r *realtimev1.EmitRequest) (*realtimev1.EmitResponse, error) {
+	response, err := s.emit(ctx, r)
+	return response, statusError(err)
+}
+
+// emit carries r out, once for each idempotency key.
+func (s *emitServer) emit(ctx context.Context, r *realtimev1.EmitRequest) (*realtimev1.EmitResponse, error) {
+	if n := len(r.GetIdempotencyKey()); n == 0 || n > maxKeyBytes { // too long a key is a violation
+		return s.emitNow(ctx, r)
+	}
+	return s.repeats.do(ctx, callerOf(ctx), r, func() (*realtimev1.EmitResponse, error) { return s.emitNow(ctx, r) })
+}
+
+func (s *emitServer) emitNow(ctx context.Context, r *realtimev1.EmitRequest) (*realtimev1.EmitResponse, error) {
 	c := s.checker()
+	if n := len(r.GetIdempotencyKey()); n > maxKeyBytes {
+		c.violate("idempotency_key", "must have at most %d bytes, not %d", maxKeyBytes, n)
+	}
 	m := toMessage(&c, r)
 	m.Volatile = r.GetVolatile()
 	ns, target, err := s.target(ctx, &c, r.GetTarget())
 	if err != nil {
-		return nil, statusError(err)
+		return nil, err
 	}
 	matched, delivered := ns.Emit(target, m)
 	return &realtimev1.EmitResponse{Matched: uint32(matched), Delivered: uint32(delivered)}, nil

@@ -86,6 +86,7 @@ var statuses = []struct {
 	{access.ErrStreams, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_STREAMS},
 	{feed.ErrShutdown, codes.Unavailable, realtimev1.ErrorReason_ERROR_REASON_SHUTTING_DOWN},
 	{feed.ErrMismatch, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_GROUP_MISMATCH},
+	{errIdempotencyConflict, codes.FailedPrecondition, realtimev1.ErrorReason_ERROR_REASON_IDEMPOTENCY_CONFLICT},
 	{feed.ErrTooMany, codes.ResourceExhausted, realtimev1.ErrorReason_ERROR_REASON_TOO_MANY_GROUPS},
 }
 

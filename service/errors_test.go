@@ -38,6 +38,7 @@ var statusRows = []struct {
 	{feed.ErrShutdown, codes.Unavailable, "SHUTTING_DOWN", nil, "the server is shutting down"},
 	{feed.ErrMismatch, codes.FailedPrecondition, "GROUP_MISMATCH", nil, "the members of the group want other events"},
 	{feed.ErrTooMany, codes.ResourceExhausted, "TOO_MANY_GROUPS", nil, "too many groups, or members of the group"},
+	{errIdempotencyConflict, codes.FailedPrecondition, "IDEMPOTENCY_CONFLICT", nil, "the idempotency key was used for another request"},
 	{access.ErrToken, codes.Unauthenticated, "TOKEN_INVALID", nil, "the call has no token that is valid"},
 	{access.ErrStreams, codes.ResourceExhausted, "TOO_MANY_STREAMS", nil, "the caller has as many streams open as it may"},
 	{&access.MethodError{Method: "/a.B/C"}, codes.PermissionDenied, "METHOD_NOT_ALLOWED", nil, "the caller may not call a.B/C"},
@@ -149,7 +150,7 @@ func TestStatusRowsAreComplete(t *testing.T) {
 	}
 	known := map[string]bool{
 		"ErrSocketGone": true, "ErrAckUnknown": true, "errNodeNotFound": true, "errShuttingDown": true, "ErrShutdown": true,
-		"ErrToken": true, "ErrStreams": true, "ErrMismatch": true, "ErrTooMany": true,
+		"ErrToken": true, "ErrStreams": true, "ErrMismatch": true, "ErrTooMany": true, "errIdempotencyConflict": true,
 	}
 	for _, dir := range []string{"../rooms", "feed", "access", "."} {
 		for _, name := range sentinels(t, dir) {

@@ -62,6 +62,12 @@ func (f *fake) Reply(ack uint64, args []byte, attachments [][]byte) error {
 	return nil
 }
 
+func (f *fake) SetData(data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.info.Data = data
+}
+
 func (f *fake) Disconnect(closeSession bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +75,9 @@ func (f *fake) Disconnect(closeSession bool) {
 }
 
 func (f *fake) Info() rooms.Info {
+	f.mu.Lock()
 	info := f.info
+	f.mu.Unlock()
 	info.Rooms, _ = f.ns.RoomsOf(f.ID())
 	return info
 }

@@ -107,6 +107,17 @@ func (s *Service) recovered(ctx context.Context, panicked any) error {
 	return status.Error(codes.Internal, "internal error")
 }
 
+// recovering runs f, which works for the method whose context this is, on a goroutine of its own: a panic must not end the
+// process.
+func (s *Service) recovering(ctx context.Context, f func() error) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = s.recovered(ctx, panicked)
+		}
+	}()
+	return f()
+}
+
 // endHealthWatch ends grpc.health.v1.Health/Watch at Shutdown, which goes on for ever by itself, so that GracefulStop
 // need not wait for it.
 func (s *Service) endHealthWatch(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {

@@ -15,6 +15,7 @@ type Service struct {
 	// Fixed at construction.
 	cfg        Config
 	admissions *Admissions
+	repeats    *repeats
 	health     *health.Server
 	done       chan struct{} // closed by Shutdown
 
@@ -32,6 +33,7 @@ func New(cfg Config) (*Service, error) {
 	return &Service{
 		cfg:        cfg,
 		admissions: admissions,
+		repeats:    newRepeats(cfg.Idempotency),
 		health:     health.NewServer(),
 		done:       make(chan struct{}),
 	}, nil
@@ -39,6 +41,9 @@ func New(cfg Config) (*Service, error) {
 
 // Admissions decides for the edge who may connect.
 func (s *Service) Admissions() *Admissions { return s.admissions }
+
+// Idempotency returns what became of idempotency keys so far.
+func (s *Service) Idempotency() IdempotencyStats { return s.repeats.snapshot() }
 
 // Register registers all services of realtime.v1 and grpc.health.v1, and reports them all as SERVING.
 func (s *Service) Register(r grpc.ServiceRegistrar) {

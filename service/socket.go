@@ -84,6 +84,20 @@ func (s *socketServer) CountSockets(ctx context.Context, r *realtimev1.CountSock
 	return &realtimev1.CountSocketsResponse{Count: uint32(ns.Count(target))}, nil
 }
 
+func (s *socketServer) UpdateSockets(ctx context.Context, r *realtimev1.UpdateSocketsRequest) (*realtimev1.UpdateSocketsResponse, error) {
+	c := s.checker()
+	data := c.data("data", r.GetData())
+	ns, target, err := s.target(ctx, &c, r.GetTarget())
+	if err != nil {
+		return nil, statusError(err)
+	}
+	members := ns.Select(nil, target)
+	for _, m := range members {
+		m.SetData(data)
+	}
+	return &realtimev1.UpdateSocketsResponse{Matched: uint32(len(members))}, nil
+}
+
 func (s *socketServer) DisconnectSockets(ctx context.Context, r *realtimev1.DisconnectSocketsRequest) (*realtimev1.DisconnectSocketsResponse, error) {
 	c := s.checker()
 	ns, target, err := s.target(ctx, &c, r.GetTarget())

@@ -19,12 +19,12 @@ type Socket struct {
 	client      *Client
 	namespace   *rooms.Namespace
 	user        string
-	texts       *socketTexts // nil when there are none
 	lasting     *recoverable // nil when it cannot be recovered
 	connectedAt int64        // milliseconds since 1970: a time.Time would take thrice as much
 	dialect     dialect
 
-	gone atomic.Bool // the socket has left its namespace
+	gone  atomic.Bool                 // the socket has left its namespace
+	texts atomic.Pointer[socketTexts] // nil when there are none; replaced, never changed
 
 	mu   sync.Mutex // guards the following; a leaf
 	acks *acks      // nil until the first acknowledgement is wanted
@@ -39,7 +39,24 @@ type socketTexts struct {
 // keep sets the socket's texts.
 func (s *Socket) keep(data, auth []byte) {
 	if len(data)+len(auth) > 0 {
-		s.texts = &socketTexts{data, auth}
+		s.texts.Store(&socketTexts{data, auth})
+	}
+}
+
+// SetData implements rooms.Member.
+func (s *Socket) SetData(data []byte) {
+	for {
+		old := s.texts.Load()
+		texts := &socketTexts{data: data}
+		if old != nil {
+			texts.auth = old.auth
+		}
+		if len(data)+len(texts.auth) == 0 {
+			texts = nil
+		}
+		if s.texts.CompareAndSwap(old, texts) {
+			return
+		}
 	}
 }
 
@@ -207,8 +224,8 @@ func (s *Socket) info(h *rooms.Handshake) rooms.Info {
 		ConnectedAt: time.UnixMilli(s.connectedAt),
 		Handshake:   *h,
 	}
-	if s.texts != nil {
-		info.Data, info.Auth = s.texts.data, s.texts.auth
+	if texts := s.texts.Load(); texts != nil {
+		info.Data, info.Auth = texts.data, texts.auth
 	}
 	return info
 }
@@ -283,8 +300,8 @@ func (s *Socket) park(held []string, delivered uint64) {
 		id: s.ID(), namespace: s.namespace, user: s.user, rooms: held,
 		start: s.lasting.start, last: s.lasting.last.Load(), delivered: delivered, mistaken: s.lasting.mistaken.Load().clone(),
 	}
-	if s.texts != nil {
-		p.data, p.auth = s.texts.data, s.texts.auth
+	if texts := s.texts.Load(); texts != nil {
+		p.data, p.auth = texts.data, texts.auth
 	}
 	s.lasting.log.recovery.park(p)
 }

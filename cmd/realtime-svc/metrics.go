@@ -31,6 +31,7 @@ type collector struct {
 	edge      func() wsedge.Stats
 	feed      func() feed.Stats
 	groups    func() []feed.GroupStats
+	repeats   func() service.IdempotencyStats
 	admission func() service.AdmissionStats
 }
 
@@ -78,6 +79,10 @@ var (
 	descOpen      = desc("admission_questions_open", "Admission questions that nobody has answered yet.")
 	descQuestions = desc("admission_questions_total", "Admission questions by what became of them.", "outcome")
 	descHandedOn  = desc("admission_handed_on_total", "Open admission questions taken over from a service that left.")
+	descKeys          = desc("idempotency_keys", "Idempotency keys that are remembered.")
+	descRepeats       = desc("idempotent_repeats_total", "Emits whose idempotency key was known: answered like the first (replayed), or refused as another request (conflict).", "outcome")
+	descKeysForgotten = desc("idempotency_keys_forgotten_total", "Keys that were forgotten before --idempotency-window was over, for --idempotency-keys.")
+
 	descIgnored   = desc("admission_answers_ignored_total", "Answers to admission questions that were no longer open.")
 )
 
@@ -90,6 +95,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	stats := c.feed()
 	c.collectServices(stats, c.admission(), sink(ch))
 	sink(ch).collectGroups(stats, c.groups())
+	sink(ch).collectRepeats(c.repeats())
 }
 
 // sink takes what is counted.
@@ -174,4 +180,10 @@ func (*collector) collectServices(f feed.Stats, a service.AdmissionStats, s sink
 	})
 	s.count(descHandedOn, a.HandedOn)
 	s.count(descIgnored, a.Ignored)
+}
+
+func (s sink) collectRepeats(r service.IdempotencyStats) {
+	s.gauge(descKeys, r.Keys)
+	s.each(descRepeats, map[string]uint64{"replayed": r.Replayed, "conflict": r.Conflicts})
+	s.count(descKeysForgotten, r.Forgotten)
 }

@@ -20,6 +20,7 @@ type member struct{ rooms.Membership }
 func (*member) Deliver(*rooms.Message) bool          { return true }
 func (*member) ForgetAck(uint64)                     {}
 func (*member) Reply(uint64, []byte, [][]byte) error { return nil }
+func (*member) SetData([]byte)                       {}
 func (*member) Disconnect(bool)                      {}
 func (*member) Info() rooms.Info                     { return rooms.Info{} }
 
@@ -74,6 +75,9 @@ func fixedCollector(t *testing.T) *collector {
 				DeadLettered: 79, Dropped: 80, Refused: 81, Holds: 82,
 			}}
 		},
+		repeats: func() service.IdempotencyStats {
+			return service.IdempotencyStats{Keys: 83, Replayed: 84, Conflicts: 85, Forgotten: 86}
+		},
 		admission: func() service.AdmissionStats {
 			return service.AdmissionStats{
 				Attached: 24, Open: 25, Accepted: 26, Refused: 27, Unattended: 28, TimedOut: 29, Overloaded: 30, Failed: 31, HandedOn: 32, Ignored: 33, NoRoom: 57, Withdrawn: 58,
@@ -127,6 +131,8 @@ func TestCollector(t *testing.T) {
 		"realtime_admission_questions_total outcome=unattended": 28, "realtime_admission_questions_total outcome=timed_out": 29,
 		"realtime_admission_questions_total outcome=overloaded": 30, "realtime_admission_questions_total outcome=failed": 31,
 		"realtime_admission_questions_total outcome=withdrawn": 58,
+		"realtime_idempotency_keys": 83, "realtime_idempotent_repeats_total outcome=replayed": 84,
+		"realtime_idempotent_repeats_total outcome=conflict": 85, "realtime_idempotency_keys_forgotten_total": 86,
 		"realtime_groups": 61, "realtime_groups_ended_total": 62, "realtime_groups_lost_events_total": 63,
 		"realtime_group_members group=orders": 64, "realtime_group_sockets group=orders": 65, "realtime_group_backlog_events group=orders": 66,
 		"realtime_group_backlog_bytes group=orders": 67, "realtime_group_in_flight_events group=orders": 68,

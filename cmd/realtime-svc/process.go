@@ -86,7 +86,7 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
 		return nil, errors.Join(fmt.Errorf("--engine=%s: %w", cfg.Engine, err), p.stopTracing(context.Background()))
 	}
-	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.feed.Groups, p.service.Admissions().Stats})
+	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.feed.Groups, p.service.Idempotency, p.service.Admissions().Stats})
 	p.admin = newAdmin(registry, p.ready.Load, logger)
 	return p, nil
 }
@@ -116,6 +116,7 @@ func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
 			MaxPending:      p.cfg.AdmissionPending,
 			MaxPendingBytes: int(p.cfg.AdmissionBytes),
 		},
+		Idempotency: service.IdempotencyConfig{Window: p.cfg.IdempotencyWindow, Keys: p.cfg.IdempotencyKeys},
 	}
 }
 

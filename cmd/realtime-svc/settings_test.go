@@ -231,6 +231,7 @@ func TestSettingsReachTheParts(t *testing.T) {
 	cfg.MaxPayload, cfg.MaxOutbox, cfg.MaxPendingAcks, cfg.MaxPendingHeads, cfg.Engine = 6, 7, 8, 9, "portable"
 	cfg.AdmissionPolicy, cfg.AdmissionTimeout, cfg.HandshakePolicy = "deny", 10, "deny"
 	cfg.AdmissionPending, cfg.AdmissionBytes, cfg.AdmissionHeaders = 21, 22, []string{"Authorization"}
+	cfg.IdempotencyWindow, cfg.IdempotencyKeys = 23, 24
 	cfg.NamespacePatterns, cfg.MaxDynamicNamespaces = []string{"/[a-z]"}, 11
 	cfg.AllowEIO3, cfg.KeepAuth, cfg.RecoveryMaxAge = true, true, 12
 	cfg.MaxNamespaces, cfg.MaxEventRate, cfg.MaxByteRate = 13, 14, 15
@@ -281,6 +282,9 @@ func TestSettingsReachTheParts(t *testing.T) {
 		Policy: service.PolicyDeny, HandshakePolicy: service.PolicyDeny, Timeout: 10, MaxPending: 21, MaxPendingBytes: 22,
 	}
 	if got := p.serviceConfig(nil).Admission; got != admission {
+		t.Errorf("%+v", got)
+	}
+	if got, want := p.serviceConfig(nil).Idempotency, (service.IdempotencyConfig{Window: 23, Keys: 24}); got != want {
 		t.Errorf("%+v", got)
 	}
 }

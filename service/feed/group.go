@@ -12,9 +12,9 @@ import (
 
 var (
 	// ErrMismatch is Join's: the group has members that want other events.
-	ErrMismatch = errors.New("the members of the group want other events")
+	ErrMismatch = errors.New("feed: the members of the group want other events")
 	// ErrTooMany is Join's: there are as many groups, or members of the group, as there may be.
-	ErrTooMany = errors.New("too many groups, or members of the group")
+	ErrTooMany = errors.New("feed: too many groups, or members of the group")
 	// ErrLeft is Next's after Leave, once everything is settled.
 	ErrLeft = errors.New("feed: the member has left its group")
 )
