@@ -156,6 +156,9 @@ func TestAdmitServicesDie(t *testing.T) {
 				verdicts[i] = w.shake(&rooms.Question{Handshake: &rooms.Handshake{URL: strconv.Itoa(i)}})
 			}
 		}
+		for w.svc.Admissions().Stats().Open < questions { // one that is asked later is the other's from the start
+			runtime.Gosched()
+		}
 		for range questions / 4 { // reads half of its own, and answers none
 			if _, err := dies.stream.Recv(); err != nil {
 				t.Fatal(err)

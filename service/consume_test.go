@@ -180,8 +180,8 @@ func TestConsumeReplies(t *testing.T) {
 	k.settle(&realtimev1.ConsumeSettle{
 		Acks: []uint64{d.GetId()},
 		Replies: []*realtimev1.ConsumeReply{
+			{AckToken: token, Arguments: `["yes"]`, Attachments: [][]byte{{1}}}, // done before the other's failure is told
 			{AckToken: "nonsense"},
-			{AckToken: token, Arguments: `["yes"]`, Attachments: [][]byte{{1}}},
 		},
 	})
 	r, err := k.stream.Recv()
