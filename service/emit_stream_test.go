@@ -164,7 +164,7 @@ func TestEmitStreamHoldsBackWhoDoesNotRead(t *testing.T) {
 func argumentsOf(n int) string { return `["` + string(slices.Repeat([]byte("x"), n)) + `"]` }
 
 func fromStatus(s *realtimev1.Status) error {
-	st := status.New(codes.Code(s.GetCode()), s.GetMessage()).Proto() //nolint:gosec // a status code
+	st := status.New(codes.Code(s.GetCode()), s.GetMessage()).Proto()
 	st.Details = s.GetDetails()
 	return status.ErrorProto(st)
 }

@@ -110,9 +110,9 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"grpc-tls-cert": "/c", "grpc-tls-key": "/k", "grpc-tls-client-ca": "/a", "grpc-tokens": "/t", "grpc-insecure": "true", "grpc-rate": "17", "grpc-burst": "18",
 		"grpc-max-streams-per-caller": "19",
 		"handshake-policy":            "deny", "admission-max-pending": "20", "admission-max-pending-bytes": "2MiB", "admission-headers": "cookie",
-		"allowed-events": "/=chat,*=a\\,b*",
+		"allowed-events":     "/=chat,*=a\\,b*",
 		"idempotency-window": "28s", "idempotency-keys": "29",
-		"max-groups":     "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
+		"max-groups": "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
 		"group-max-age": "26s", "group-overflow": "refuse", "group-max-failures": "27", "group-dead-letter": "disconnect",
 		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}

@@ -75,15 +75,15 @@ var (
 	descWatchers = desc("watchers", "Attached watchers.")
 	descWatched  = desc("watch_events_total", "Events for watchers: put into their queues, or missed by slow ones.", "outcome")
 
-	descAttached  = desc("admission_services", "Attached admission services.")
-	descOpen      = desc("admission_questions_open", "Admission questions that nobody has answered yet.")
-	descQuestions = desc("admission_questions_total", "Admission questions by what became of them.", "outcome")
-	descHandedOn  = desc("admission_handed_on_total", "Open admission questions taken over from a service that left.")
+	descAttached      = desc("admission_services", "Attached admission services.")
+	descOpen          = desc("admission_questions_open", "Admission questions that nobody has answered yet.")
+	descQuestions     = desc("admission_questions_total", "Admission questions by what became of them.", "outcome")
+	descHandedOn      = desc("admission_handed_on_total", "Open admission questions taken over from a service that left.")
 	descKeys          = desc("idempotency_keys", "Idempotency keys that are remembered.")
 	descRepeats       = desc("idempotent_repeats_total", "Emits whose idempotency key was known: answered like the first (replayed), or refused as another request (conflict).", "outcome")
 	descKeysForgotten = desc("idempotency_keys_forgotten_total", "Keys that were forgotten before --idempotency-window was over, for --idempotency-keys.")
 
-	descIgnored   = desc("admission_answers_ignored_total", "Answers to admission questions that were no longer open.")
+	descIgnored = desc("admission_answers_ignored_total", "Answers to admission questions that were no longer open.")
 )
 
 // Describe implements prometheus.Collector.

@@ -131,7 +131,7 @@ func TestCollector(t *testing.T) {
 		"realtime_admission_questions_total outcome=unattended": 28, "realtime_admission_questions_total outcome=timed_out": 29,
 		"realtime_admission_questions_total outcome=overloaded": 30, "realtime_admission_questions_total outcome=failed": 31,
 		"realtime_admission_questions_total outcome=withdrawn": 58,
-		"realtime_idempotency_keys": 83, "realtime_idempotent_repeats_total outcome=replayed": 84,
+		"realtime_idempotency_keys":                            83, "realtime_idempotent_repeats_total outcome=replayed": 84,
 		"realtime_idempotent_repeats_total outcome=conflict": 85, "realtime_idempotency_keys_forgotten_total": 86,
 		"realtime_groups": 61, "realtime_groups_ended_total": 62, "realtime_groups_lost_events_total": 63,
 		"realtime_group_members group=orders": 64, "realtime_group_sockets group=orders": 65, "realtime_group_backlog_events group=orders": 66,
