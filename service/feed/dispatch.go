@@ -88,14 +88,17 @@ func (g *group) disown(l *lane) {
 }
 
 // takes reports whether the member may be given a lane more. One that let a delivery time out is passed over while there
-// are others.
+// are others, but for one lane now and then, to see whether it is well again.
 func (m *Member) takes() bool {
-	return !m.leaving && !m.closed && m.ready.n < m.maxEvents-m.flying && (!m.late || !m.group.healthy())
+	if m.leaving || m.closed || m.ready.n >= m.maxEvents-m.flying {
+		return false
+	}
+	return !m.late || !m.group.healthy() || m.flying+m.ready.n == 0 && time.Since(m.lateAt) >= m.timeout
 }
 
-// healthy reports whether some member acknowledges in time, as far as is known.
+// healthy reports whether some member acknowledges in time, as far as is known. One that wants nothing does not count.
 func (g *group) healthy() bool {
-	return slices.ContainsFunc(g.members, func(m *Member) bool { return !m.late && !m.leaving })
+	return slices.ContainsFunc(g.members, func(m *Member) bool { return !m.late && !m.leaving && m.maxEvents > 0 })
 }
 
 // pick returns who gets the next lane: of those with room the one that has the fewest; nil if nobody has room.

@@ -58,8 +58,9 @@ type Member struct {
 	firstID             uint64 // of flights[head]
 	flying, flyingBytes int    // in flight
 	alarm               *time.Timer
-	alarmed             bool // alarm runs
-	late                bool // a delivery timed out, and nothing was acknowledged since
+	alarmed             bool      // alarm runs
+	late                bool      // a delivery timed out, and nothing was acknowledged since
+	lateAt              time.Time // when the last did
 	leaving             bool
 	closed              bool
 }
@@ -298,7 +299,7 @@ func (m *Member) timeOut() {
 	now := time.Now()
 	for m.flying > 0 && !m.flights[m.head].deadline.After(now) {
 		l, number := m.ends(m.firstID)
-		m.late = true
+		m.late, m.lateAt = true, now
 		g.stats.TimedOut++
 		l.handOver = true
 		if !g.fail(l, number, &do) {
@@ -311,6 +312,7 @@ func (m *Member) timeOut() {
 	}
 	m.arm()
 	g.settled(&do)
+	m.notify() // it has room again, whoever got what timed out
 	g.mu.Unlock()
 	g.carryOut(do)
 }
