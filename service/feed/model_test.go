@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,9 +55,31 @@ type model struct {
 	cfg     GroupConfig
 	groups  []*modelGroup
 	sockets []*modelSocket
-	holds   map[rooms.SocketID]int // how often each is held, less how often it was resumed
-	kicked  map[rooms.SocketID]bool
 	next    int // the next socket's number
+
+	mu     sync.Mutex             // timers of the feed call back; guards the following
+	holds  map[rooms.SocketID]int // how often each is held, less how often it was resumed
+	kicked map[rooms.SocketID]bool
+}
+
+// hold counts how often a client is held.
+func (m *model) hold(id rooms.SocketID, delta int) (now int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.holds[id] += delta
+	return m.holds[id]
+}
+
+func (m *model) kick(id rooms.SocketID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kicked[id] = true
+}
+
+func (m *model) wasKicked(id rooms.SocketID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kicked[id]
 }
 
 // modelSocket is a client that is connected.
@@ -117,8 +140,8 @@ func newModel(t *testing.T, seed uint64, count *modelCounts) *model {
 	m.cfg = GroupConfig{
 		Bytes: MaxEventBytes, SocketBytes: 1 + m.r.IntN(2<<20), Retention: time.Minute,
 		MaxFailures: m.r.IntN(4), Overflow: pickOne(m.r, OverflowPause, OverflowRefuse), DeadLetter: pickOne(m.r, DeadLetterDrop, DeadLetterDisconnect),
-		Resume:     func(_ string, id rooms.SocketID) { m.holds[id]-- },
-		Disconnect: func(_ string, id rooms.SocketID) { m.kicked[id] = true },
+		Resume:     func(_ string, id rooms.SocketID) { m.hold(id, -1) },
+		Disconnect: func(_ string, id rooms.SocketID) { m.kick(id) },
 	}
 	m.feed = newFeed(t, Config{Groups: m.cfg})
 	for i, f := range []Filter{
@@ -175,7 +198,7 @@ func (m *model) observe(e *rooms.Event) {
 		return
 	}
 	m.count.events++
-	m.holds[e.Socket] += flow.Holds
+	m.hold(e.Socket, flow.Holds)
 	m.count.holds += flow.Holds
 	for _, g := range m.groups {
 		if g.exists && g.matches.match(e) {
@@ -184,7 +207,9 @@ func (m *model) observe(e *rooms.Event) {
 		}
 	}
 	if e.Kind == rooms.KindDisconnected {
+		m.mu.Lock()
 		delete(m.holds, e.Socket)
+		m.mu.Unlock()
 	}
 }
 
@@ -206,7 +231,7 @@ func (m *model) emit() {
 		return
 	}
 	s := m.sockets[m.r.IntN(len(m.sockets))]
-	if m.holds[s.id] > 0 {
+	if m.hold(s.id, 0) > 0 {
 		return // it is not read
 	}
 	s.events++
@@ -346,7 +371,7 @@ func (g *modelGroup) failed(f *modelFlight) bool {
 	}
 	g.settledFor(f.event)
 	g.m.count.dead++
-	if g.m.cfg.DeadLetter == DeadLetterDisconnect && f.event.event.Kind == rooms.KindEvent && !g.m.kicked[f.socket] {
+	if g.m.cfg.DeadLetter == DeadLetterDisconnect && f.event.event.Kind == rooms.KindEvent && !g.m.wasKicked(f.socket) {
 		g.m.fail("%s: the socket %s of a dead letter was not disconnected", g.name, f.socket)
 	}
 	return true
@@ -566,6 +591,8 @@ func (m *model) check() {
 			m.fail("%s has %d bytes, the bound is %d", g.name, bytes, limit)
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for id, n := range m.holds {
 		if n < 0 {
 			m.fail("%s was resumed more often than held", id)
@@ -615,9 +642,9 @@ func (m *model) end() {
 			m.fail("%s: %d events never came", g.name, g.left)
 		}
 	}
-	for id, n := range m.holds {
-		if n != 0 {
-			m.fail("%s stays held %d times", id, n)
+	for _, s := range m.sockets {
+		if n := m.hold(s.id, 0); n != 0 {
+			m.fail("%s stays held %d times", s.id, n)
 		}
 	}
 	for len(m.sockets) > 0 {
