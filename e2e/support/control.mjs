@@ -75,6 +75,18 @@ export class Control {
     return admission;
   }
 
+  /** consume joins a consumer group and resolves when the membership stands. open is ConsumeOpen. */
+  async consume(open) {
+    const member = new Member(this.#keep(this.#stubs.Event.consume()), open);
+    await member.begun;
+    return member;
+  }
+
+  /** emitStream opens a stream of emits; see EmitStream. */
+  emitStream() {
+    return new EmitStream(this.#keep(this.#stubs.Emit.emitStream()));
+  }
+
   #keep(call) {
     this.#calls.add(call);
     call.on("close", () => this.#calls.delete(call));
@@ -185,5 +197,78 @@ class Admission {
   leave() {
     this.#call.end();
     return within(this.ended, "Admit to end");
+  }
+}
+
+/** Member is one member of a consumer group. */
+class Member {
+  #call;
+
+  /** What nobody has taken: deliveries, {id, attempt, event}. */
+  deliveries = new Inbox("the deliveries of Consume");
+  /** The replies that did not reach their client. */
+  failed = new Inbox("the failed replies of Consume");
+
+  constructor(call, open) {
+    this.#call = call;
+    Object.assign(this, beginning(call, "opened"));
+    this.ended.then((error) => this.deliveries.fail(error ?? new Error("the stream has ended")));
+    call.on("data", ({ message, batch, replyFailed }) => {
+      if (message === "batch") for (const delivery of batch.deliveries) this.deliveries.push(delivery);
+      if (message === "replyFailed") this.failed.push(replyFailed);
+    });
+    call.write({ open });
+  }
+
+  /** take removes the next delivery, or the next received event of that name. */
+  take(name) {
+    return this.deliveries.take(({ event }) => name === undefined || event.received?.name === name, `a delivery${name ? ` of ${name}` : ""}`);
+  }
+
+  /** settle is ConsumeSettle. */
+  settle(settle) {
+    this.#call.write({ settle });
+  }
+
+  credit(credit) {
+    this.#call.write({ credit });
+  }
+
+  /** leave asks for no further deliveries and resolves when the server has ended the stream. */
+  leave() {
+    this.#call.write({ leave: {} });
+    return within(this.ended, "Consume to end");
+  }
+
+  close() {
+    this.#call.cancel();
+  }
+}
+
+/** EmitStream is a stream of emits, and of their results. */
+class EmitStream {
+  #call;
+  #sent = 0;
+
+  /** The responses, in order. */
+  responses = new Inbox("the responses of EmitStream");
+
+  constructor(call) {
+    this.#call = call;
+    call.on("data", (response) => this.responses.push(response));
+    call.on("error", (error) => this.responses.fail(error));
+    this.ended = new Promise((resolve) => call.on("end", resolve));
+  }
+
+  /** send sends an emit ahead and returns its id. */
+  send(emit) {
+    this.#call.write({ id: ++this.#sent, emit });
+    return String(this.#sent);
+  }
+
+  /** finish half-closes and resolves when the server has ended the stream. */
+  finish() {
+    this.#call.end();
+    return within(this.ended, "EmitStream to end");
   }
 }

@@ -48,6 +48,10 @@ type EventServiceClient interface {
 	// when the ack timeout has passed, or when the stream ends. A delivery that comes again brings the socket's later events
 	// again behind it, so that redeliveries are in order, too. Each event is delivered at least once.
 	//
+	// A delivery fails by a nack, by its timeout, and by a stream that breaks, which counts for the first unsettled delivery of
+	// each socket; a released one, and those of a stream that the caller half-closes, have not failed. An event that failed too
+	// often may be given up, as the server is configured; events behind it that are in flight stay delivered.
+	//
 	// A caller that wants to end sends `leave`, settles what it has begun and gives back the rest; then the server ends the
 	// stream with OK. Ending the stream in any other way is safe, too: what is unsettled goes to the other members.
 	//
@@ -138,6 +142,10 @@ type EventServiceServer interface {
 	// unsettled at a time. What is not settled is delivered again, to the same or to another member: when the caller says so,
 	// when the ack timeout has passed, or when the stream ends. A delivery that comes again brings the socket's later events
 	// again behind it, so that redeliveries are in order, too. Each event is delivered at least once.
+	//
+	// A delivery fails by a nack, by its timeout, and by a stream that breaks, which counts for the first unsettled delivery of
+	// each socket; a released one, and those of a stream that the caller half-closes, have not failed. An event that failed too
+	// often may be given up, as the server is configured; events behind it that are in flight stay delivered.
 	//
 	// A caller that wants to end sends `leave`, settles what it has begun and gives back the rest; then the server ends the
 	// stream with OK. Ending the stream in any other way is safe, too: what is unsettled goes to the other members.
