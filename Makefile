@@ -60,6 +60,15 @@ fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
 storm: check-go ## Cut 5,000 clients at once and have all of them recovered (needs 6,000 open files).
 	REALTIME_TEST_STORM=full go test -run RecoveryStorm -v -count 1 ./cmd/realtime-svc
 
+.PHONY: chaos
+chaos: check-go ## Check consumer groups for CHAOS (default 10m) each: on a model, and with members that are killed.
+	go test -race -run TestModelOfGroups -v -count=1 -timeout 60m ./service/feed -model.time=$${CHAOS:-10m}
+	REALTIME_TEST_CHAOS=$${CHAOS:-10m} go test -race -run ConsumeChaos -v -count=1 -timeout 60m ./cmd/realtime-svc
+
+.PHONY: roundtrip
+roundtrip: build node_modules ## Compare round trips of acknowledgements with Node's socket.io, which answers in its own process.
+	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' node roundtrip.mjs
+
 .PHONY: dances
 dances: check-go ## Run 100,000 upgrades (DANCES) with crossing messages and cuts on either engine.
 	REALTIME_TEST_DANCES=$${DANCES:-100000} go test -run Dances -v -count=1 -timeout 60m ./wsedge
