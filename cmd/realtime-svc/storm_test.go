@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,6 +81,7 @@ type tossed struct {
 	offset      string
 	last        [2]int        // of what is for everyone, and for its room
 	pastConnect bool          // the answer to CONNECT has come
+	patience    time.Duration // for read; zero: stormPatience
 	turned      chan struct{} // closed when it is back
 }
 
@@ -248,9 +250,12 @@ func (c *tossed) send(text string) error {
 	return err
 }
 
+// errConnectRefused is what read ends with when the server refuses the CONNECT.
+var errConnectRefused = errors.New("the CONNECT was refused")
+
 // read takes packets until it has what it wants.
 func (c *tossed) read(enough func() bool) error {
-	_ = c.conn.SetDeadline(time.Now().Add(stormPatience))
+	_ = c.conn.SetDeadline(time.Now().Add(cmp.Or(c.patience, stormPatience)))
 	for !enough() {
 		packet, err := c.frame()
 		if err != nil {
@@ -267,6 +272,8 @@ func (c *tossed) read(enough func() bool) error {
 				return err
 			}
 			c.sid, c.pid, c.pastConnect = answer.SID, answer.PID, true
+		case strings.HasPrefix(packet, "44"):
+			return errConnectRefused
 		case strings.HasPrefix(packet, `42["m",`):
 			c.event(packet)
 		}
