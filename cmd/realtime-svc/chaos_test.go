@@ -50,6 +50,10 @@ func TestConsumeChaos(t *testing.T) {
 	p, started := launchOnAnyPorts(t, "--group-buffer=3MiB", "--group-socket-buffer=16KiB", "--ping-interval=500ms", "--ping-timeout=2s")
 	c.edge = regexp.MustCompile(` listen=(\S+)`).FindStringSubmatch(started)[1]
 	c.grpc = regexp.MustCompile(` grpc_listen=(\S+)`).FindStringSubmatch(started)[1]
+	go func() { // otherwise the server waits, once the pipe is full, until somebody reads what it says
+		for p.log.Scan() {
+		}
+	}()
 	c.run()
 	t.Logf("%d sockets, %d of them cut off, %d events sent, %d clients refused while a group was full, longest client %v; "+
 		"%d deliveries, %d of them again; %d members killed, %d ended otherwise; server's peak RSS %s",
