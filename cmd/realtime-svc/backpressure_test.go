@@ -25,9 +25,9 @@ const (
 	// pressure is what waits at most: the group's bound, and of each client the event that it was held for, which counts
 	// for less than a KiB.
 	pressure = 3<<20 + pressers<<10
-	// pressureRSS is what the process may hold more then: what waits, a read buffer and what it says of itself for each client,
-	// all of it several times under the race detector. What the clients have sent is 5 MiB on the wire and far more as events.
-	pressureRSS = 64 << 20
+	// pressureRSS is what the process may hold more then: what waits (3 MiB), a read buffer and goroutines for each client, and what it
+	// says of itself, all of it several times under the race detector and again before it is collected. 32 to 60 MiB were seen.
+	pressureRSS = 96 << 20
 )
 
 // TestConsumeHoldsClientsBack has many clients send far more than a group has room for while its member settles nothing. They are held
