@@ -196,7 +196,7 @@ func (c *chaos) connects() (*tossed, error) {
 	if err == nil {
 		err = s.read(func() bool { return s.pastConnect })
 	}
-	if err != nil && !errors.Is(err, errConnectRefused) {
+	if err != nil && !errors.Is(err, errNotLetIn) {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (c *chaos) leaves(s *tossed) error {
 			return err
 		}
 	}
-	if err := s.read(func() bool { return s.pastConnect }); err != nil && !errors.Is(err, errConnectRefused) {
+	if err := s.read(func() bool { return s.pastConnect }); err != nil && !errors.Is(err, errNotLetIn) {
 		return fmt.Errorf("before the server has read everything: %w", err)
 	}
 	return nil

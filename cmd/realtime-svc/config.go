@@ -91,6 +91,27 @@ type Config struct {
 	GroupMaxFailures  int           `name:"group-max-failures" group:"groups" default:"0" min:"0" max:"1000000" help:"How often the handling of an event may fail: a negative acknowledgement, none in time, or a member that was lost over it. Then --group-dead-letter applies. 0: it is delivered for ever, and what its socket does later waits behind it."`
 	GroupDeadLetter   string        `name:"group-dead-letter" group:"groups" default:"drop" oneof:"drop,disconnect" help:"What becomes of an event that failed too often. drop: it is dropped, counted and logged. disconnect: its socket is disconnected as well."`
 
+	JWTKeys            string        `name:"jwt-keys" group:"jwt" placeholder:"FILE" help:"Public keys that the tokens of clients are checked with: PEM, or a JSON Web Key (Set). It is read again when the file changes. With this or one of the next two, clients are let in by a token."`
+	JWTJWKSURL         string        `name:"jwt-jwks-url" group:"jwt" placeholder:"URL" help:"Where a JSON Web Key Set with such keys is fetched. It is fetched again when a token names a key that is not there; while it cannot be reached, the last keys stay in use."`
+	JWTSecret          string        `name:"jwt-hmac-secret-file" group:"jwt" placeholder:"FILE" help:"File with the secret of tokens that are signed with HS256, HS384 or HS512, at least 32 bytes. It is read again when it changes."`
+	JWTJWKSRefresh     time.Duration `name:"jwt-jwks-refresh" group:"jwt" default:"5m" min:"5s" max:"24h" help:"How often the set is fetched in any case."`
+	JWTAlgorithms      []string      `name:"jwt-algorithms" group:"jwt" placeholder:"NAME" help:"Algorithms that tokens may be signed with. Empty: all that the keys are for, of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA. 'none' never is."`
+	JWTIssuer          string        `name:"jwt-issuer" group:"jwt" placeholder:"TEXT" help:"What the claim iss must be. Empty: anything."`
+	JWTAudience        []string      `name:"jwt-audience" group:"jwt" placeholder:"TEXT" help:"What the claim aud must have one of. Empty: anything."`
+	JWTLeeway          time.Duration `name:"jwt-leeway" group:"jwt" default:"10s" min:"0s" max:"10m" help:"How far the clocks of who issues tokens may be off, for exp, nbf and iat."`
+	JWTNoExpiry        bool          `name:"jwt-no-expiry" group:"jwt" negatable:"" default:"false" help:"Let tokens without the claim exp in, which never expire."`
+	JWTMaxBytes        ByteSize      `name:"jwt-max-bytes" group:"jwt" default:"8KiB" unit:"bytes" min:"256" max:"1MiB" help:"Longest token that is looked at."`
+	JWTSources         []string      `name:"jwt-sources" group:"jwt" default:"auth.token" placeholder:"PLACE" help:"Where a token may be, in the order of precedence: auth.token, authorization, cookie:NAME, query:NAME. Tokens in queries end up in the logs of proxies."`
+	JWTOptional        bool          `name:"jwt-optional" group:"jwt" negatable:"" default:"false" help:"Leave clients without a token to the services that are attached, and to --admission-policy. Otherwise they are refused."`
+	JWTThenAsk         bool          `name:"jwt-then-ask" group:"jwt" negatable:"" default:"false" help:"Ask the services that are attached about clients with a good token, too. Where they name a user, rooms or data, that holds."`
+	JWTUserClaim       string        `name:"jwt-user-claim" group:"jwt" default:"sub" placeholder:"CLAIM" help:"Claim that is the socket's user; a token must have it. Empty: sockets have no user."`
+	JWTRoomsClaim      string        `name:"jwt-rooms-claim" group:"jwt" placeholder:"CLAIM" help:"Claim with the rooms that the socket begins in: a string, or a list. Empty: none."`
+	JWTNamespacesClaim string        `name:"jwt-namespaces-claim" group:"jwt" placeholder:"CLAIM" help:"Claim with the namespaces that the token is good for; one without it is good for none. Empty: it is good for all."`
+	JWTDataClaim       string        `name:"jwt-data-claim" group:"jwt" placeholder:"CLAIM" help:"Claim that becomes the socket's data. Empty: none."`
+	JWTExpiry          string        `name:"jwt-expiry" group:"jwt" default:"disconnect" oneof:"disconnect,ask,ignore" help:"What becomes of a socket when its token expires. disconnect: it is disconnected. ask: it is asked for another one before, and disconnected if it brings none. ignore: nothing."`
+	JWTRefreshEvent    string        `name:"jwt-refresh-event" group:"jwt" default:"token_expiring" placeholder:"NAME" help:"Event that it is asked with. It answers the acknowledgement with the new token."`
+	JWTRefreshBefore   time.Duration `name:"jwt-refresh-before" group:"jwt" default:"30s" min:"1s" max:"24h" help:"How long before the expiry it is asked."`
+
 	GRPCTLSCert     string `name:"grpc-tls-cert" group:"grpc" placeholder:"FILE" help:"Certificate chain (PEM) of --grpc-listen, which then takes TLS only. It is read again when the file changes."`
 	GRPCTLSKey      string `name:"grpc-tls-key" group:"grpc" placeholder:"FILE" help:"Private key (PEM) of that certificate."`
 	GRPCTLSClientCA string `name:"grpc-tls-client-ca" group:"grpc" placeholder:"FILE" help:"Certificates (PEM) of those who sign the certificates of services. With it, a service must show one. It is read again when the file changes."`
@@ -123,6 +144,7 @@ var groups = []group{
 	{"sessions", "Sessions"},
 	{"limits", "Limits"},
 	{"services", "Services"},
+	{"jwt", "Tokens of clients"},
 	{"groups", "Consumer groups"},
 	{"grpc", "Callers of gRPC"},
 	{"process", "Process"},

@@ -112,11 +112,15 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"handshake-policy":            "deny", "admission-max-pending": "20", "admission-max-pending-bytes": "2MiB", "admission-headers": "cookie",
 		"allowed-events":     "/=chat,*=a\\,b*",
 		"idempotency-window": "28s", "idempotency-keys": "29",
+		"jwt-keys": "/k", "jwt-jwks-url": "https://a/b", "jwt-hmac-secret-file": "/s", "jwt-jwks-refresh": "30s", "jwt-algorithms": "RS256,ES256",
+		"jwt-issuer": "i", "jwt-audience": "a,b", "jwt-leeway": "31s", "jwt-no-expiry": "true", "jwt-max-bytes": "3KiB",
+		"jwt-sources": "authorization,cookie:c", "jwt-optional": "true", "jwt-then-ask": "true", "jwt-user-claim": "u", "jwt-rooms-claim": "r",
+		"jwt-namespaces-claim": "n", "jwt-data-claim": "d", "jwt-expiry": "ask", "jwt-refresh-event": "e", "jwt-refresh-before": "32s",
 		"max-groups": "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
 		"group-max-age": "26s", "group-overflow": "refuse", "group-max-failures": "27", "group-dead-letter": "disconnect",
 		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}
-	with := map[string]string{"grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k"}
+	with := map[string]string{"jwt-algorithms": "--jwt-keys=/k", "jwt-optional": "--jwt-keys=/k", "jwt-then-ask": "--jwt-keys=/k", "grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k"}
 	for _, s := range settings(&Config{}) {
 		text, ok := values[s.name]
 		if !ok {

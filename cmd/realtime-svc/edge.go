@@ -51,6 +51,10 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
 		HandshakesPerSecond:      float64(cfg.HandshakesPerSecond),
 	}
+	if p.jwt != nil {
+		tokens := cfg.jwtConfig()
+		edge.Admitter, edge.Observer, edge.CredentialHeaders = p.jwt, p.jwt, tokens.Headers()
+	}
 	if p.certificates != nil {
 		edge.WebTransportTLS = p.certificates.config()
 	}

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"service/tracing":    {"rooms"},
 	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"service/consumer":   {"gen/go/realtime/v1"},
-	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "service/tracing", "wsedge"},
+	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "service/jwt", "service/tracing", "wsedge"},
 	"examples/chat":      {"gen/go/realtime/v1", "service/consumer"},
 }
 

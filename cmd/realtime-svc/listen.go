@@ -48,6 +48,9 @@ func (p *Process) Start(ctx context.Context) error {
 		return fail(webTransportFlag, err)
 	}
 	p.startGuard()
+	if p.jwt != nil {
+		p.jwt.Start()
+	}
 	for i, l := range listeners {
 		p.serves.Go(func() { p.ended(l.flag, l.serve(opened[i])) })
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,7 +14,10 @@ import (
 )
 
 func TestMetricsAreUpToDate(t *testing.T) {
-	p := start(t, func(c *Config) { c.TraceEndpoint = "127.0.0.1:1" })
+	p := start(t, func(c *Config) {
+		c.TraceEndpoint = "127.0.0.1:1"
+		c.JWTSecret = secretFile(t)
+	})
 	defer stopped(t, p)
 	m, _, err := p.feed.Join("orders", feed.Filter{}, feed.MemberConfig{})
 	if err != nil {
@@ -118,4 +123,14 @@ func metricsReference(families []*family) string {
 		}
 	}
 	return b.String()
+}
+
+// secretFile holds a secret that is long enough.
+func secretFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
+	"github.com/realtime-svc/realtime-svc/service/jwt"
 	"github.com/realtime-svc/realtime-svc/service/tracing"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
@@ -34,6 +35,7 @@ type Process struct {
 	recovery     *wsedge.Recovery // nil: lost sockets are not kept
 	certificates *certificates    // nil: there is no WebTransport
 	guard        *access.Guard
+	jwt          *jwt.Admitter    // nil: tokens are not looked at
 	tracing      *tracing.Tracing // nil: nothing is traced
 	grpc         *grpc.Server
 	admin        *http.Server
@@ -83,10 +85,16 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if p.allowed, err = service.NewAllowedEvents(cfg.AllowedEvents, p.feed, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("--allowed-events: %w", err), p.stopTracing(context.Background()))
 	}
+	if err = p.newJWT(hub); err != nil {
+		return nil, errors.Join(err, p.stopTracing(context.Background()))
+	}
 	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
 		return nil, errors.Join(fmt.Errorf("--engine=%s: %w", cfg.Engine, err), p.stopTracing(context.Background()))
 	}
 	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.feed.Groups, p.service.Idempotency, p.service.Admissions().Stats})
+	if p.jwt != nil {
+		registry.MustRegister(&jwtCollector{p.jwt.Stats})
+	}
 	p.admin = newAdmin(registry, p.ready.Load, logger)
 	return p, nil
 }
@@ -153,6 +161,9 @@ func (p *Process) Stop(ctx context.Context) error {
 		p.logger.Debug("stopped a part", "part", c.name, "took", time.Since(began))
 	}
 	p.endGuard()
+	if p.jwt != nil {
+		p.jwt.Stop()
+	}
 	p.serves.Wait()
 	return errors.Join(errs...)
 }

@@ -244,14 +244,14 @@ func (c *tossed) connect() error {
 	return c.read(func() bool { return c.pastConnect })
 }
 
+// errNotLetIn is read's: the server answered CONNECT with an error.
+var errNotLetIn = errors.New("the client was not let in")
+
 // send writes one text frame, masked with zeros.
 func (c *tossed) send(text string) error {
 	_, err := c.conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...))
 	return err
 }
-
-// errConnectRefused is what read ends with when the server refuses the CONNECT.
-var errConnectRefused = errors.New("the CONNECT was refused")
 
 // read takes packets until it has what it wants.
 func (c *tossed) read(enough func() bool) error {
@@ -266,14 +266,14 @@ func (c *tossed) read(enough func() bool) error {
 			if err := c.send("3"); err != nil {
 				return err
 			}
+		case strings.HasPrefix(packet, "44"):
+			return errNotLetIn
 		case strings.HasPrefix(packet, "40{"):
 			var answer struct{ SID, PID string }
 			if err := json.Unmarshal([]byte(packet[2:]), &answer); err != nil {
 				return err
 			}
 			c.sid, c.pid, c.pastConnect = answer.SID, answer.PID, true
-		case strings.HasPrefix(packet, "44"):
-			return errConnectRefused
 		case strings.HasPrefix(packet, `42["m",`):
 			c.event(packet)
 		}
