@@ -298,10 +298,10 @@ func TestProtocol5ExpiredIsToldOnce(t *testing.T) {
 		if after := e.Time.Sub(gone.Time); e.Socket != g.id || e.Namespace != "/room-7" || after < 30*time.Second || after > 33*time.Second {
 			t.Errorf("%+v", e)
 		}
+		<-time.After(2 * time.Minute)
 		if n := len(h.hub.Namespaces()); n != len(testNamespaces.Namespaces) {
 			t.Errorf("%d namespaces", n)
 		}
-		<-time.After(2 * time.Minute)
 		r := h.server.cfg.Recovery
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -58,6 +58,18 @@ func (g *group) rewind(l *lane, number uint64) {
 	l.unqueue()
 }
 
+// takeBack lets all that is in flight wait again.
+func (g *group) takeBack(l *lane) {
+	for i := l.head; i < l.next; i++ {
+		if l.entries[i].flight != 0 {
+			number := l.base + uint64(i-l.head)
+			l.owner.ends(l.entries[i].flight)
+			g.rewind(l, number)
+			return
+		}
+	}
+}
+
 // delay holds a lane back.
 func (g *group) delay(l *lane, d time.Duration) {
 	l.unqueue()
@@ -87,13 +99,13 @@ func (g *group) disown(l *lane) {
 	l.owner, l.handOver = nil, false
 }
 
-// takes reports whether the member may be given a lane more. One that let a delivery time out is passed over while there
+// takes reports whether the member may be given a lane more; healthy is what the group's method says. One that let a delivery time out is passed over while there
 // are others, but for one lane now and then, to see whether it is well again.
-func (m *Member) takes() bool {
+func (m *Member) takes(healthy bool) bool {
 	if m.leaving || m.closed || m.ready.n >= m.maxEvents-m.flying {
 		return false
 	}
-	return !m.late || !m.group.healthy() || m.flying+m.ready.n == 0 && time.Since(m.lateAt) >= m.timeout
+	return !m.late || !healthy || m.flying+m.ready.n == 0 && time.Since(m.lateAt) >= m.timeout
 }
 
 // healthy reports whether some member acknowledges in time, as far as is known. One that wants nothing does not count.
@@ -103,8 +115,9 @@ func (g *group) healthy() bool {
 
 // pick returns who gets the next lane: of those with room the one that has the fewest; nil if nobody has room.
 func (g *group) pick() (best *Member) {
+	healthy := g.healthy()
 	for _, m := range g.members {
-		if m.takes() && (best == nil || m.lanes < best.lanes || m.lanes == best.lanes && m.flying < best.flying) {
+		if m.takes(healthy) && (best == nil || m.lanes < best.lanes || m.lanes == best.lanes && m.flying < best.flying) {
 			best = m
 		}
 	}
@@ -113,7 +126,11 @@ func (g *group) pick() (best *Member) {
 
 // adopt gives a member lanes that nobody had room for.
 func (g *group) adopt(m *Member) {
-	for g.homeless.front != nil && m.takes() {
+	if g.homeless.front == nil {
+		return
+	}
+	healthy := g.healthy()
+	for g.homeless.front != nil && m.takes(healthy) {
 		l := g.homeless.front
 		l.unqueue()
 		g.own(l, m)
@@ -139,8 +156,14 @@ func (g *group) relieve(m *Member) {
 // settled follows whatever ended deliveries: there may be room for clients, and for lanes.
 func (g *group) settled(do *effects) {
 	g.resumes(do)
-	if g.homeless.front != nil {
-		g.wakeAll()
+	if g.homeless.front == nil {
+		return
+	}
+	healthy := g.healthy()
+	for _, m := range g.members {
+		if m.takes(healthy) {
+			m.notify()
+		}
 	}
 }
 

@@ -141,7 +141,7 @@ func (f *Feed) add(w *Watcher) bool {
 }
 
 // Shutdown ends every watcher: it reads what is in its queue, then ErrShutdown; and every member of a group: it gets
-// ErrShutdown once everything is settled. What is observed later is lost, as is what waits in groups that have no members.
+// ErrShutdown once it has settled everything and there is nothing left for it. What is observed later is lost, as is what waits in groups that have no members.
 // Calling it again is harmless.
 func (f *Feed) Shutdown() {
 	f.mu.Lock()

@@ -132,7 +132,8 @@ func (g *group) observe(e *rooms.Event, bytes int) (hold bool) {
 			l = &lane{key: key, base: 1, gone: e.Socket == rooms.SocketID{}} // of rooms: nothing to remember
 			g.lanes[key] = l
 		}
-		g.push(l, fitting(e, bytes), bytes)
+		fits, bytes := fitting(e, bytes)
+		g.push(l, fits, bytes)
 		hold = g.holds(l, e)
 	}
 	if l != nil && last {
@@ -155,15 +156,15 @@ func (g *group) roomFor(e *rooms.Event) bool {
 	return false
 }
 
-// fitting returns e, without what the client said as it connected if that makes it too large to be sent.
-func fitting(e *rooms.Event, bytes int) *rooms.Event {
+// fitting returns e, without what the client said as it connected if that makes it too large to be sent, and its size.
+func fitting(e *rooms.Event, bytes int) (*rooms.Event, int) {
 	if bytes <= MaxEventBytes || e.Kind != rooms.KindConnected {
-		return e
+		return e, bytes
 	}
 	smaller, info := *e, *e.Info
 	smaller.Auth, info.Auth = nil, nil
 	smaller.Info = &info
-	return &smaller
+	return &smaller, size(&smaller)
 }
 
 func (g *group) push(l *lane, e *rooms.Event, bytes int) {

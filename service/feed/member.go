@@ -74,7 +74,8 @@ type flight struct {
 }
 
 // Next returns deliveries, those of one socket in order, and waits for one if there is none; after Interrupt it may return none.
-// The slice is valid until the next call. Errors: that of ctx; ErrLeft after Leave, and ErrShutdown after Feed.Shutdown, once everything is settled.
+// The slice is valid until the next call. Errors: that of ctx; ErrLeft after Leave once everything is settled, and ErrShutdown
+// after Feed.Shutdown once that is so and nothing else waits that the member could get.
 func (m *Member) Next(ctx context.Context) ([]Delivery, error) {
 	for {
 		batch, err := m.take()
@@ -137,10 +138,15 @@ func (m *Member) over() error {
 	switch {
 	case m.closed, m.leaving && m.flying == 0:
 		return ErrLeft
-	case m.group.ended, m.group.ending && m.group.stats.Backlog == 0:
+	case m.group.ended, m.group.ending && m.idle():
 		return ErrShutdown
 	}
 	return nil
+}
+
+// idle reports whether the member has nothing unsettled, and nothing to take.
+func (m *Member) idle() bool {
+	return m.flying == 0 && (m.maxEvents == 0 || m.ready.n+m.group.homeless.n == 0)
 }
 
 // takeFrom begins deliveries of the lane at the front and returns their bytes: zero if the member, or a batch with that much
@@ -348,21 +354,23 @@ func (m *Member) Close(lost bool) {
 	g := m.group
 	var do effects
 	g.mu.Lock()
+	if m.alarm != nil {
+		m.alarm.Stop()
+	}
 	if m.closed || g.ended {
 		m.closed = true
 		g.mu.Unlock()
 		return
 	}
 	m.closed = true
-	if m.alarm != nil {
-		m.alarm.Stop()
-	}
 	g.members = slices.DeleteFunc(g.members, func(other *Member) bool { return other == m })
 	for m.flying > 0 {
 		l, number := m.ends(m.firstID)
 		l.handOver = true
 		g.stats.Lost++
-		if !lost || !g.fail(l, number, &do) {
+		if lost && g.fail(l, number, &do) {
+			g.takeBack(l) // what is behind it has not failed
+		} else {
 			g.rewind(l, number)
 		}
 		g.landed(l)

@@ -497,9 +497,10 @@ func (mm *modelMember) gone(lost bool) {
 		}
 		g.m.count.lost++
 		mm.land(f)
-		if !lost || !g.failed(f) {
-			mm.rewind(f, 0)
+		if lost {
+			g.failed(f)
 		}
+		mm.rewind(f, 0) // what is behind it has not failed
 	}
 	for i, other := range g.members {
 		if other == mm {
