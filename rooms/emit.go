@@ -16,8 +16,28 @@ func (n *Namespace) Emit(t Target, m *Message) (matched, delivered int) {
 	return n.emit(&t, m)
 }
 
+// emit delivers m, together with others if some are being delivered to the same members already.
 func (n *Namespace) emit(t *Target, m *Message) (matched, delivered int) {
+	from := t.source()
+	if from.kind != sourceNone && n.combiner.flows.Load() > 0 {
+		if matched, delivered, ok := n.wait(t, from, m); ok {
+			return matched, delivered
+		}
+	}
 	s := n.selected(t)
+	if from.kind != sourceNone && len(s.members) >= combineFrom && n.combiner.occupy(from) {
+		defer n.combiner.vacate(from)
+	}
+	return s.emit(m)
+}
+
+// emitAlone is emit without the company of others.
+func (n *Namespace) emitAlone(t *Target, m *Message) (matched, delivered int) {
+	return n.selected(t).emit(m)
+}
+
+// emit delivers m and releases the selection.
+func (s *selection) emit(m *Message) (matched, delivered int) {
 	matched = len(s.members)
 	delivered = s.deliver(m, nil)
 	s.release()
@@ -45,9 +65,14 @@ func (s *selection) deliver(m *Message, acks AckSink) (delivered int) {
 		} else if acks != nil {
 			acks.Gone(member.id)
 		}
-		if i%yieldEvery == yieldEvery-1 {
-			runtime.Gosched()
-		}
+		s.pace(i)
 	}
 	return delivered
+}
+
+// pace lets others run after member i, now and then.
+func (*selection) pace(i int) {
+	if i%yieldEvery == yieldEvery-1 {
+		runtime.Gosched()
+	}
 }

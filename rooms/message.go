@@ -41,8 +41,9 @@ type AckSink interface {
 // Form returns the message's finished wire form number i, 0 <= i < MaxForms, and builds it if nobody has yet. When
 // several goroutines build it at once, all get the one that was stored first. What build returns must not be nil and
 // must be of the same concrete type each time for one i. What the numbers mean is the edge's business.
-func (m *Message) Form(i int, build func() any) any {
-	form := &m.forms[i]
+func (m *Message) Form(i int, build func() any) any { return formOf(&m.forms[i], build) }
+
+func formOf(form *atomic.Value, build func() any) any {
 	if v := form.Load(); v != nil {
 		return v
 	}

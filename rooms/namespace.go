@@ -28,6 +28,8 @@ type Namespace struct {
 
 	acks atomic.Uint64 // the last acknowledgement id given out
 
+	combiner combiner
+
 	telling sync.Mutex // held while events are told, so that they arrive in order
 
 	mu       sync.RWMutex           // guards the following, and Membership.at and .places of every member

@@ -19,7 +19,7 @@ type Recorder interface {
 func (n *Namespace) emitRecorded(t *Target, m *Message) (matched, delivered int) {
 	done := n.recorder.Record(t.clone(), m)
 	defer done()
-	return n.emit(t, m)
+	return n.emitAlone(t, m)
 }
 
 func (t *Target) clone() *Target {

@@ -49,6 +49,21 @@ func (d dialect) event(namespace string, m *rooms.Message) *transport.Prepared {
 	return m.Form(d.form(m.Offset != ""), func() any { return d.prepareEvent(namespace, m) }).(*transport.Prepared)
 }
 
+// bundle makes the finished messages of b for all sockets of that dialect.
+func (d dialect) bundle(namespace string, b *rooms.Batch) *transport.Bundle {
+	return b.Form(d.form(false), func() any {
+		var volatile uint64
+		items := make([]*transport.Prepared, len(b.Messages))
+		for i, m := range b.Messages {
+			items[i] = d.event(namespace, m)
+			if m.Volatile {
+				volatile |= 1 << i
+			}
+		}
+		return transport.NewBundle(items, volatile)
+	}).(*transport.Bundle)
+}
+
 func (d dialect) prepareEvent(namespace string, m *rooms.Message) *transport.Prepared {
 	e := &socketio.OutEvent{
 		Namespace: namespace, Name: m.Event, Args: m.Args, Attachments: m.Attachments,

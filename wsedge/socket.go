@@ -85,6 +85,25 @@ func (s *Socket) Deliver(m *rooms.Message) bool {
 	}
 }
 
+// DeliverBatch implements rooms.BatchMember: the bytes are shared as those of one
+// message are.
+func (s *Socket) DeliverBatch(b *rooms.Batch) (taken uint64) {
+	if s.gone.Load() {
+		return 0
+	}
+	if s.lasting == nil {
+		return s.client.session.SendBundleUnless(&s.gone, s.dialect.bundle(s.namespace.Name(), b))
+	}
+	s.client.session.Cork()
+	for i, m := range b.Messages {
+		if s.Deliver(m) {
+			taken |= 1 << i
+		}
+	}
+	s.client.session.Uncork()
+	return taken
+}
+
 // deliverAsking is Deliver of a message that wants an answer.
 func (s *Socket) deliverAsking(p *transport.Prepared, m *rooms.Message) bool {
 	if taken, full := s.ask(m.AckID, m.Acks); !taken {
