@@ -11,14 +11,16 @@
 // The numbers are those of the whole project; the tests name them.
 //
 //   - I2: two Emits that one caller makes one after the other reach each member in that order. Emit and EmitWithAck
-//     return when every Deliver has returned, and nothing is handed to another goroutine.
+//     return when every Deliver has returned. Emits to one large room that come while one is delivered to it wait, and one of
+//     their callers delivers for all of them (combine.go); nothing else is handed to another goroutine.
 //   - I3: no lock of this package is held while a Member or an AckSink is called. Whoever calls out has first collected
 //     the members under the lock and released it. A Member may therefore call the namespace back from any method, and
 //     an Emit may still reach a member that has left a room, or the namespace, a moment ago.
 //
-// A [Recorder] narrows I3. It holds a lock of its own from Record to done, so that what it writes down has the order in
-// which members get it. No lock of this package is held meanwhile, but where a namespace has a recorder a Member must not
-// Emit in it from within Deliver: it would wait for the Emit that it is in. Everything else may be called.
+// Two things narrow I3. From within Deliver and DeliverBatch a Member must not Emit to the room, the user or the namespace
+// that the message was for: it may wait for the Emit that it is in. And where a namespace has a [Recorder], a Member must
+// not Emit in it at all from there: the recorder holds a lock of its own from Record to done, so that what it writes down
+// has the order in which members get it. No lock of this package is held meanwhile. Everything else may be called.
 //
 // Add, Remove, Join and Leave happen at one instant for everyone else: an Emit sees all of one such call or nothing.
 //
@@ -26,6 +28,7 @@
 //
 //   - Namespace.mu guards the namespace's lists and the places of all its members.
 //   - AckCall.mu guards who still owes an answer to that call.
+//   - combiner.mu guards which emits wait for others. It is a leaf.
 //   - Hub.mu guards which dynamic namespaces exist, and how many use them. Looking up a configured one takes no lock.
 //   - Namespace.telling is held while HubConfig.RoomEvents is called, and Namespace.mu is taken under it to see what there
 //     is to tell. It is what puts the events in order, and the reason why RoomEvents must not block or call back. It is

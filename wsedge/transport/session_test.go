@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -90,7 +91,18 @@ func TestI2SendModel(t *testing.T) {
 		var want bytes.Buffer
 		corks := 0
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
-			switch rapid.IntRange(0, 4).Draw(t, "step") {
+			switch rapid.IntRange(0, 6).Draw(t, "step") {
+			case 5, 6:
+				b := drawBundle(t, i)
+				taken := s.SendBundleUnless(nil, b)
+				for j, p := range b.items {
+					switch {
+					case taken>>j&1 != 0:
+						want.Write(p.bytes(frames))
+					case b.volatile>>j&1 == 0:
+						t.Fatalf("message %d of the bundle was not taken", j)
+					}
+				}
 			case 0, 1:
 				p := message(fmt.Sprint(i, strings.Repeat("x", rapid.IntRange(0, 40).Draw(t, "pad"))))
 				if s.Send(p, rapid.Bool().Draw(t, "volatile")) {
@@ -135,6 +147,47 @@ func TestI2SendModel(t *testing.T) {
 			t.Fatalf("%+v, %d sessions", app, s.srv.sessions.len())
 		}
 	})
+}
+
+// drawBundle is some messages, some of them volatile.
+func drawBundle(t *rapid.T, i int) *Bundle {
+	items := make([]*Prepared, rapid.IntRange(1, 6).Draw(t, "messages"))
+	for j := range items {
+		items[j] = message(fmt.Sprint(i, ".", j, strings.Repeat("y", rapid.IntRange(0, 40).Draw(t, "pad"))))
+	}
+	return NewBundle(items, rapid.Uint64Range(0, 1<<len(items)-1).Draw(t, "volatile"))
+}
+
+// A bundle goes in one write where it can, in one payload to who polls, and is nobody's any more once they are gone.
+func TestBundle(t *testing.T) {
+	b := NewBundle([]*Prepared{message("a"), message("b", []byte{1}), message("c")}, 0b100)
+	all := "\x81\x024a\x81\x024b\x82\x01\x01\x81\x024c"
+	s, c, _ := narrow(1<<20, 100)
+	if taken := s.SendBundleUnless(nil, b); taken != 0b111 || c.got.String() != all {
+		t.Errorf("taken %b, wrote %q", taken, c.got.String())
+	}
+	var gone atomic.Bool
+	gone.Store(true)
+	if taken := s.SendBundleUnless(&gone, b); taken != 0 {
+		t.Errorf("taken %b by who is gone", taken)
+	}
+	// Blocked in the middle of the second: the rest waits, but for what is volatile.
+	s, c, _ = narrow(1<<20, 6)
+	if taken := s.SendBundleUnless(nil, b); taken != 0b011 || c.got.String() != all[:6] {
+		t.Errorf("taken %b, wrote %q", taken, c.got.String())
+	}
+	widen(s, c, 100)
+	if got := c.got.String(); got != all[:len(all)-4] {
+		t.Errorf("then %q", got)
+	}
+	// Beyond the bound it ends the session, as a single message would.
+	s, _, app := narrow(3*itemCost, 0)
+	if taken := s.SendBundleUnless(nil, NewBundle([]*Prepared{message("a"), message("b"), message("c"), message("d")}, 0)); taken != 0b11 || app.cause != CauseOverflow {
+		t.Errorf("taken %b, cause %v", taken, app.cause)
+	}
+	if taken := s.SendBundleUnless(nil, b); taken != 0 {
+		t.Errorf("taken %b after the end", taken)
+	}
 }
 
 // A connection whose buffer is full to the last byte owes the close frame all the same.
