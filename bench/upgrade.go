@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+)
+
+var sidShape = regexp.MustCompile(`"sid":"([^"]+)"`)
+
+// upgradeOne is one browser: it polls, connects, opens a WebSocket beside and goes over to it.
+func upgradeOne(edge string) error {
+	polls, err := dialPoll(edge)
+	if err != nil {
+		return err
+	}
+	defer polls.close()
+	open, err := polls.do(http.MethodGet, "", "")
+	if err != nil {
+		return err
+	}
+	sid := sidShape.FindStringSubmatch(open)
+	if sid == nil {
+		return fmt.Errorf("no session: %q", open)
+	}
+	query := "&sid=" + sid[1]
+	if _, err := polls.do(http.MethodPost, query, "40"); err != nil {
+		return err
+	}
+	if connected, err := polls.do(http.MethodGet, query, ""); err != nil || !strings.HasPrefix(connected, "40") {
+		return errors.Join(err, fmt.Errorf("not connected: %q", connected))
+	}
+	waiting := make(chan error, 1)
+	go func() { // the poll that the upgrade ends
+		_, err := polls.do(http.MethodGet, query, "")
+		waiting <- err
+	}()
+	conn, err := net.Dial("tcp", edge)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := conn.Write(appendText(fmt.Appendf(nil, upgrade, query), "2probe")); err != nil {
+		return err
+	}
+	r := bufio.NewReader(conn)
+	if answer, err := http.ReadResponse(r, nil); err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+		return errors.Join(err, errors.New("the upgrade was refused"))
+	}
+	probed := make([]byte, 8) // a frame with 3probe
+	if _, err := io.ReadFull(r, probed); err != nil {
+		return err
+	}
+	if err := <-waiting; err != nil {
+		return err
+	}
+	_, err = conn.Write(appendText(nil, "5"))
+	return err
+}
+
+// poller is one connection for polls.
+type poller struct {
+	edge string
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func dialPoll(edge string) (*poller, error) {
+	conn, err := net.Dial("tcp", edge)
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return &poller{edge, conn, bufio.NewReader(conn)}, nil
+}
+
+func (p *poller) do(method, query, body string) (string, error) {
+	_, err := fmt.Fprintf(p.conn, "%s /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
+		method, query, len(body), body)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.ReadResponse(p.r, &http.Request{Method: method})
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(answer.Body)
+	if answer.StatusCode != http.StatusOK {
+		err = errors.Join(err, fmt.Errorf("%s: %s", answer.Status, text))
+	}
+	return string(text), err
+}
+
+func (p *poller) close() { _ = p.conn.Close() }
