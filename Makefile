@@ -75,8 +75,27 @@ dances: check-go ## Run 100,000 upgrades (DANCES) with crossing messages and cut
 	REALTIME_TEST_ENGINE=portable REALTIME_TEST_DANCES=$${DANCES:-100000} go test -run Dances -v -count=1 -timeout 60m ./wsedge
 
 .PHONY: bench
-bench: check-go ## Run the Go benchmarks.
+bench: build node_modules ## Measure the service beside Node's socket.io (BENCH: flags, such as -rounds 1 -only idle).
+	go build -o bin/bench ./bench
+	bin/bench -json bin/bench.json $(BENCH)
+
+.PHONY: gobench
+gobench: check-go ## Run the Go benchmarks.
 	go test -run '^$$' -bench . -benchmem ./rooms ./wsedge/... ./service/...
+
+# The worktree of BASE is removed again; both runs are in bin/.
+.PHONY: benchcmp
+benchcmp: check-go bundle ## Compare the Go benchmarks with those of the commit BASE (PACKAGES, COUNT=6).
+	@test -n "$(BASE)" || { echo "make benchcmp BASE=COMMIT"; exit 1; }
+	@mkdir -p bin
+	git worktree add --force --detach bin/base $(BASE) >/dev/null
+	cp wsedge/bundle/dist/* bin/base/wsedge/bundle/dist/ 2>/dev/null || true
+	for round in $$(seq $${COUNT:-6}); do \
+		(cd bin/base && go test -run '^$$' -bench . -benchmem $${PACKAGES:-./rooms ./service/feed}) >>bin/base.txt; \
+		go test -run '^$$' -bench . -benchmem $${PACKAGES:-./rooms ./service/feed} >>bin/now.txt; \
+	done; git worktree remove --force bin/base
+	go tool benchstat bin/base.txt bin/now.txt
+	@rm -f bin/base.txt bin/now.txt
 
 .PHONY: lint
 lint: check-go $(GOLANGCI) ## Lint the Go code, gofmt included, and the shell scripts' syntax.

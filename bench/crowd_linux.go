@@ -75,8 +75,7 @@ func (w *crowd) open() (*client, error) {
 	if err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
 		return nil, err
 	}
-	head := fmt.Appendf(nil, upgrade, "")
-	return c, c.write(appendText(head, "40"))
+	return c, c.write(fmt.Appendf(nil, upgrade, ""))
 }
 
 // connect opens n clients, so many at a time, and returns when all are ready.
@@ -184,6 +183,8 @@ func (w *crowd) packet(c *client, packet []byte) {
 	switch {
 	case len(packet) == 1 && packet[0] == '2':
 		_ = c.write(appendText(nil, "3"))
+	case !c.ready && packet[0] == '0': // before this, Node loses what it is sent
+		_ = c.write(appendText(nil, "40"))
 	case !c.ready && bytes.HasPrefix(packet, []byte("40")):
 		c.ready = true
 	case c.ready && w.onEvent != nil:

@@ -18,7 +18,7 @@ func main() {
 		os.Exit(1)
 	}
 	binary := flag.String("binary", "bin/realtime-svc", "the realtime-svc to measure")
-	nodeDir := flag.String("node", "bench/node", "folder with server.mjs and its node_modules; empty: Node is left out")
+	nodeDir := flag.String("node", "e2e/bench-server.mjs", "the program of Node's server; empty: it is left out")
 	rounds := flag.Int("rounds", 3, "how many times each is measured; the table has the medians")
 	short := flag.Bool("quick", false, "do little, to see that it works")
 	only := flag.String("only", "", "comma-separated scenarios to run; empty: all")
@@ -134,17 +134,24 @@ func table(servers []contender, results []result) string {
 			b.WriteString(" " + number(list[len(list)/2]) + " |")
 		}
 		if len(servers) > 1 && len(medians) == 2 {
-			better := medians[1] / medians[0]
-			if f.Unit == "1/s" {
-				better = 1 / better
-			}
-			fmt.Fprintf(&b, " %.1f x |", better)
+			fmt.Fprintf(&b, " %s |", ratio(f.Unit, medians[0], medians[1]))
 		} else if len(servers) > 1 {
 			b.WriteString(" |")
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// ratio is how many times the first is better than the second.
+func ratio(unit string, first, second float64) string {
+	if unit == "1/s" {
+		first, second = second, first
+	}
+	if first == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f x", second/first)
 }
 
 func number(v float64) string {

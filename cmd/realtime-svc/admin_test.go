@@ -56,3 +56,20 @@ func TestMetricsThatFailAreLogged(t *testing.T) {
 		t.Errorf("%d, %s", w.Code, log.String())
 	}
 }
+
+// Profiles are there when they are asked for, and only then.
+func TestProfiles(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		p := start(t, func(c *Config) { c.AdminProfiles = on })
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/mutex", "/debug/pprof/block", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/pprof/profile?seconds=1"} {
+			want := http.StatusNotFound
+			if on {
+				want = http.StatusOK
+			}
+			if code, body := fetch(t, p.Addrs().Admin, path); code != want || on && body == "" {
+				t.Errorf("%s, on %v: %d", path, on, code)
+			}
+		}
+		stopped(t, p)
+	}
+}

@@ -21,6 +21,8 @@ type Config struct {
 	GRPCListen  string `name:"grpc-listen" group:"listeners" default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where services connect with gRPC. Without --grpc-tokens whoever reaches it may do everything: an address that others than this machine reach needs --grpc-tokens, or --grpc-tls-client-ca, or --grpc-insecure."`
 	AdminListen string `name:"admin-listen" group:"listeners" default:"127.0.0.1:9091" placeholder:"HOST:PORT" help:"Where /healthz, /readyz and /metrics are served."`
 
+	AdminProfiles bool `name:"admin-profiles" group:"listeners" negatable:"" default:"false" help:"Serve Go's profiles as well, under /debug/pprof/. They show what the process does and holds, tokens and messages included: only where strangers do not reach --admin-listen."`
+
 	WebTransportListen string         `name:"webtransport-listen" group:"listeners" placeholder:"HOST:PORT" help:"UDP address where browsers connect with WebTransport (HTTP/3), if that is among --transports. Empty: the address of --listen, as clients upgrade to the host and port at which they poll."`
 	WebTransportCert   string         `name:"webtransport-cert" group:"listeners" placeholder:"FILE" help:"Certificate chain (PEM) of --webtransport-listen. It is read again when the file changes."`
 	WebTransportKey    string         `name:"webtransport-key" group:"listeners" placeholder:"FILE" help:"Private key (PEM) of that certificate."`

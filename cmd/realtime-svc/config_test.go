@@ -116,7 +116,8 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"jwt-issuer": "i", "jwt-audience": "a,b", "jwt-leeway": "31s", "jwt-no-expiry": "true", "jwt-max-bytes": "3KiB",
 		"jwt-sources": "authorization,cookie:c", "jwt-optional": "true", "jwt-then-ask": "true", "jwt-user-claim": "u", "jwt-rooms-claim": "r",
 		"jwt-namespaces-claim": "n", "jwt-data-claim": "d", "jwt-expiry": "ask", "jwt-refresh-event": "e", "jwt-refresh-before": "32s",
-		"max-groups": "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
+		"admin-profiles": "true",
+		"max-groups":     "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
 		"group-max-age": "26s", "group-overflow": "refuse", "group-max-failures": "27", "group-dead-letter": "disconnect",
 		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}

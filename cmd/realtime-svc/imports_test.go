@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"service":            {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"service/consumer":   {"gen/go/realtime/v1"},
 	"cmd/realtime-svc":   {"gen/go/realtime/v1", "rooms", "service", "service/access", "service/feed", "service/jwt", "service/tracing", "wsedge"},
+	"bench":              {"gen/go/realtime/v1"},
 	"examples/chat":      {"gen/go/realtime/v1", "service/consumer"},
 }
 
@@ -39,7 +40,7 @@ var onlyIn = map[string][]string{
 	"github.com/klauspost/":      {"wsedge"},
 	"github.com/andybalholm/":    {"wsedge"},
 	"github.com/quic-go/":        {"wsedge/transport"},
-	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/"},
+	"google.golang.org/":         {"service", "cmd/", "gen/", "examples/", "bench"},
 	"github.com/grpc-ecosystem/": {"service", "cmd/"},
 	"github.com/prometheus/":     {"service", "cmd/"},
 	"go.opentelemetry.io/":       {"service/tracing", "cmd/"},
@@ -48,7 +49,7 @@ var onlyIn = map[string][]string{
 	"github.com/golang-jwt/":     {"service/jwt"},
 	"github.com/MicahParks/":     {"service/jwt"},
 	"golang.org/x/time/":         {"service/access"},
-	"golang.org/x/sys/":          {"wsedge/netpoll"},
+	"golang.org/x/sys/":          {"wsedge/netpoll", "bench"},
 }
 
 // standardOnly are the packages that import nothing but the standard library: they can be read, tested and reused alone.

@@ -96,6 +96,9 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 		registry.MustRegister(&jwtCollector{p.jwt.Stats})
 	}
 	p.admin = newAdmin(registry, p.ready.Load, logger)
+	if cfg.AdminProfiles {
+		addProfiles(p.admin)
+	}
 	return p, nil
 }
 

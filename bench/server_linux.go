@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,8 +37,8 @@ type node struct {
 	at string
 }
 
-func startNode(dir string) (server, error) {
-	p, err := startProcess("node", filepath.Join(dir, "server.mjs"))
+func startNode(script string) (server, error) {
+	p, err := startProcess("node", script)
 	if err != nil {
 		return nil, err
 	}
