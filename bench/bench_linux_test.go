@@ -24,7 +24,7 @@ func TestEveryScenarioAddsUp(t *testing.T) {
 	}
 	z := quick
 	servers := []contender{{"realtime-svc", func() (server, error) { return startOurs(binary) }}}
-	results, err := runAll(servers, &z, 1, "")
+	results, err := runAll(servers, &z, 1, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestEveryScenarioAddsUp(t *testing.T) {
 func TestFailuresAreTold(t *testing.T) {
 	broken := contender{"broken", func() (server, error) { return startNode("/does/not/exist") }}
 	z := quick
-	results, err := runAll([]contender{broken}, &z, 1, "idle")
+	results, err := runAll([]contender{broken}, &z, 1, "idle", "")
 	if err == nil || len(results) != 1 || results[0].Failure == "" || !strings.Contains(table([]contender{broken}, results), "measure") {
 		t.Errorf("%+v, %v", results, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,16 +24,20 @@ func main() {
 	short := flag.Bool("quick", false, "do little, to see that it works")
 	only := flag.String("only", "", "comma-separated scenarios to run; empty: all")
 	out := flag.String("json", "", "file that gets every round's figures")
+	profiles := flag.String("profiles", "", "folder that gets a CPU profile of each scenario; it costs a little")
 	flag.Parse()
 	z := full
 	if *short {
 		z = quick
 	}
 	servers := []contender{{"realtime-svc", func() (server, error) { return startOurs(*binary) }}}
+	if *profiles != "" {
+		servers[0].start = func() (server, error) { return startOurs(*binary, "--admin-profiles") }
+	}
 	if *nodeDir != "" {
 		servers = append(servers, contender{"socket.io", func() (server, error) { return startNode(*nodeDir) }})
 	}
-	results, err := runAll(servers, &z, *rounds, *only)
+	results, err := runAll(servers, &z, *rounds, *only, *profiles)
 	fmt.Print(table(servers, results))
 	if *out != "" {
 		err = errors.Join(err, writeJSON(*out, results))
@@ -59,7 +64,7 @@ type result struct {
 }
 
 // runAll runs every scenario on each server in turn, round after round. What fails is in the results and in the error.
-func runAll(servers []contender, z *sizes, rounds int, only string) (results []result, err error) {
+func runAll(servers []contender, z *sizes, rounds int, only, profiles string) (results []result, err error) {
 	fit(z)
 	for round := range rounds {
 		for _, sc := range scenarios {
@@ -70,7 +75,15 @@ func runAll(servers []contender, z *sizes, rounds int, only string) (results []r
 				r := result{Server: c.name, Scenario: sc.name, Round: round + 1}
 				s, failure := c.start()
 				if failure == nil {
+					profiled := make(chan struct{})
+					go func() {
+						defer close(profiled)
+						if o, ok := s.(*ours); ok && profiles != "" {
+							_ = o.profile(filepath.Join(profiles, sc.name+".pprof"), int(z.lasts.Seconds()))
+						}
+					}()
 					r.Figures, failure = sc.run(s, z)
+					<-profiled
 					s.end()
 				}
 				if failure != nil {

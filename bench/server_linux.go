@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -106,20 +108,22 @@ type ours struct {
 	worker *process // answers what clients ask
 	at     string
 	grpc   string
+	admin  string
 	conn   *grpc.ClientConn
 	emit   realtime.EmitServiceClient
 }
 
-func startOurs(binary string) (server, error) {
-	p, err := startProcess(binary, "--listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0")
+func startOurs(binary string, flags ...string) (server, error) {
+	flags = append([]string{"--listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"}, flags...)
+	p, err := startProcess(binary, flags...)
 	if err != nil {
 		return nil, err
 	}
-	at, err := p.say(` listen=(\S+) grpc_listen=(\S+)`)
+	at, err := p.say(` listen=(\S+) grpc_listen=(\S+) admin_listen=(\S+)`)
 	if err != nil {
 		return nil, err
 	}
-	o := &ours{p: p, at: at[1], grpc: at[2]}
+	o := &ours{p: p, at: at[1], grpc: at[2], admin: at[3]}
 	if o.conn, err = grpc.NewClient(o.grpc, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
 		return nil, err
 	}
@@ -142,6 +146,20 @@ func (o *ours) end() {
 	_ = o.conn.Close()
 	o.worker.end()
 	o.p.end()
+}
+
+// profile writes what the server does in the next seconds to a file, for go tool pprof.
+func (o *ours) profile(path string, seconds int) error {
+	answer, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", o.admin, seconds))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
 }
 
 // emitters is how many calls of Emit are open at a time.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -270,13 +271,19 @@ func TestStopDuringAttach(t *testing.T) {
 	}
 }
 
-// The sweep of a loop with 100,000 armed deadlines, none of them due.
+// The sweep of a loop with so many armed deadlines, none of them due.
 func BenchmarkSweep(b *testing.B) {
+	for _, conns := range []int{15_000, 100_000, 1_000_000} {
+		b.Run(strconv.Itoa(conns), func(b *testing.B) { benchmarkSweep(b, conns) })
+	}
+}
+
+func benchmarkSweep(b *testing.B, conns int) {
 	l, err := newLoop(Config{}.withDefaults(), clock{time.Now()}, &caller{log: quiet})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for range 100_000 {
+	for range conns {
 		c := &fdConn{fd: -1}
 		l.add(c)
 		c.SetDeadline(1 << 40)
