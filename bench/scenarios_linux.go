@@ -28,7 +28,9 @@ type figure struct {
 	Value float64 `json:"value"`
 }
 
-func per(total time.Duration, n int) float64 { return float64(total.Nanoseconds()) / 1000 / float64(max(n, 1)) }
+func per(total time.Duration, n int) float64 {
+	return float64(total.Nanoseconds()) / 1000 / float64(max(n, 1))
+}
 
 // scenarios are run in this order, each on a server of its own.
 var scenarios = []struct {
@@ -37,7 +39,11 @@ var scenarios = []struct {
 }{
 	{"idle", idle}, {"handshakes", handshakes}, {"upgrades", upgrades}, {"fan-out", fanout}, {"fan-out 1 KiB", fanoutLarge},
 	{"fan-out offered", offered}, {"ask", ask}, {"ask offered", askOffered}, {"slow reader", slow}, {"mixed", mixed},
+	{"emits", emits}, {"churn", churn},
 }
+
+// oursOnly are the scenarios that Node has no counterpart of: it has no callers.
+var oursOnly = []string{"emits", "churn"}
 
 func idle(s server, z *sizes) ([]figure, error) {
 	w, err := newCrowd(s.edge())
@@ -56,7 +62,8 @@ func idle(s server, z *sizes) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	until := time.Now().Add(2 * z.lasts)
+	watched := 6 * z.lasts // longer than a ping interval
+	until := time.Now().Add(watched)
 	if err := w.run(func() bool { return time.Now().After(until) }); err != nil {
 		return nil, err
 	}
@@ -64,10 +71,14 @@ func idle(s server, z *sizes) ([]figure, error) {
 	if w.closed > 0 {
 		err = errors.Join(err, fmt.Errorf("%d clients were closed", w.closed))
 	}
-	return []figure{
+	figures := []figure{
 		{"idle session, growth of RSS", "B", float64(connected.rss-before.rss) / float64(z.idle)},
-		{"idle sessions, CPU", "% of a core", 100 * (after.cpu - connected.cpu).Seconds() / (2 * z.lasts).Seconds()},
-	}, err
+		{"idle sessions, CPU", "% of a core", 100 * (after.cpu - connected.cpu).Seconds() / watched.Seconds()},
+	}
+	if o, ok := s.(*ours); ok {
+		figures = append(figures, o.stopped())
+	}
+	return figures, err
 }
 
 func handshakes(s server, z *sizes) ([]figure, error) {
@@ -395,7 +406,7 @@ func upgrades(s server, z *sizes) ([]figure, error) {
 	}
 	began, n := time.Now(), z.handshakes/4
 	results := make(chan error, n)
-	slots := make(chan struct{}, 32)
+	slots := make(chan struct{}, 128)
 	go func() {
 		for range n {
 			slots <- struct{}{}

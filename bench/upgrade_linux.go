@@ -36,11 +36,9 @@ func upgradeOne(edge string) error {
 	if connected, err := polls.do(http.MethodGet, query, ""); err != nil || !strings.HasPrefix(connected, "40") {
 		return errors.Join(err, fmt.Errorf("not connected: %q", connected))
 	}
-	waiting := make(chan error, 1)
-	go func() { // the poll that the upgrade ends
-		_, err := polls.do(http.MethodGet, query, "")
-		waiting <- err
-	}()
+	if err := polls.send(http.MethodGet, query, ""); err != nil { // the poll that the upgrade ends; a browser always has one
+		return err
+	}
 	conn, err := net.Dial("tcp", edge)
 	if err != nil {
 		return err
@@ -58,7 +56,7 @@ func upgradeOne(edge string) error {
 	if _, err := io.ReadFull(r, probed); err != nil {
 		return err
 	}
-	if err := <-waiting; err != nil {
+	if _, err := polls.receive(http.MethodGet); err != nil {
 		return err
 	}
 	_, err = conn.Write(appendText(nil, "5"))
@@ -82,11 +80,19 @@ func dialPoll(edge string) (*poller, error) {
 }
 
 func (p *poller) do(method, query, body string) (string, error) {
-	_, err := fmt.Fprintf(p.conn, "%s /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
-		method, query, len(body), body)
-	if err != nil {
+	if err := p.send(method, query, body); err != nil {
 		return "", err
 	}
+	return p.receive(method)
+}
+
+func (p *poller) send(method, query, body string) error {
+	_, err := fmt.Fprintf(p.conn, "%s /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
+		method, query, len(body), body)
+	return err
+}
+
+func (p *poller) receive(method string) (string, error) {
 	answer, err := http.ReadResponse(p.r, &http.Request{Method: method})
 	if err != nil {
 		return "", err
