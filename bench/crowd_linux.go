@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,19 +19,17 @@ type crowd struct {
 	byFD    map[int32]*client
 	buffer  []byte
 	onEvent func(c *client, packet []byte) // a packet that is neither ping nor part of the beginning
-	stopped atomic.Bool
-	closed  int // clients that the server closed
+	closed  int                            // clients that the server closed
 }
 
 // client is one WebSocket.
 type client struct {
 	fd     int
 	number int
-	rest   []byte // what has come of a frame that is not whole
-	ready  bool   // it is connected to its namespace
-	begun  bool   // the server has answered the upgrade
-	last   int    // the last number that it got
-	gaps   int
+	rest   []byte    // what has come of a frame that is not whole
+	ready  bool      // it is connected to its namespace
+	begun  bool      // the server has answered the upgrade
+	last   int       // the last number that it got
 	due    time.Time // when what it waits for was due
 	paused bool      // it is not read
 }

@@ -109,7 +109,7 @@ func fit(z *sizes) {
 	}
 	limit.Cur = limit.Max
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	if most := int(limit.Cur) - 1000; z.idle > most { //nolint:gosec // a limit
+	if most := int(limit.Cur) - 1000; z.idle > most {
 		fmt.Fprintf(os.Stderr, "idle sessions: %d instead of %d, as no more files may be open\n", most, z.idle)
 		z.idle = most
 	}

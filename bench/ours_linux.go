@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"regexp"
 	"strconv"
 	"sync"
@@ -213,12 +212,7 @@ var pauseShape = regexp.MustCompile(`(?m)^go_gc_duration_seconds\{quantile="1"\}
 // stopped is the longest time that a collection has stopped the server.
 func (o *ours) stopped() figure {
 	f := figure{"longest stop for a collection", "ms", 0}
-	answer, err := http.Get("http://" + o.admin + "/metrics")
-	if err != nil {
-		return f
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
+	text, err := o.fetch("/metrics")
 	if found := pauseShape.FindSubmatch(text); err == nil && found != nil {
 		seconds, _ := strconv.ParseFloat(string(found[1]), 64)
 		f.Value = 1000 * seconds

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,8 @@ type process struct {
 }
 
 func startProcess(name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(name, args...), lines: make(chan string, 1024)}
+	cmd := exec.CommandContext(context.Background(), name, args...) //nolint:gosec // what the caller wants to measure
+	p := &process{cmd: cmd, lines: make(chan string, 1024)}
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

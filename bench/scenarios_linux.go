@@ -109,8 +109,8 @@ func handshakes(s server, z *sizes) ([]figure, error) {
 
 // deliveries counts what a crowd gets, and what it misses.
 type deliveries struct {
-	got, lost int
-	times     []time.Duration // since when each was due, if numbers say that
+	got   int
+	times []time.Duration // since when each was due, if numbers say that
 }
 
 func (d *deliveries) count(w *crowd, timed bool) {

@@ -150,16 +150,25 @@ func (o *ours) end() {
 
 // profile writes what the server does in the next seconds to a file, for go tool pprof.
 func (o *ours) profile(path string, seconds int) error {
-	answer, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", o.admin, seconds))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
+	text, err := o.fetch(fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, text, 0o600)
+}
+
+// fetch asks the admin port.
+func (o *ours) fetch(path string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+o.admin+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	return io.ReadAll(answer.Body)
 }
 
 // emitters is how many calls of Emit are open at a time.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ func upgradeOne(edge string) error {
 	if err := polls.send(http.MethodGet, query, ""); err != nil { // the poll that the upgrade ends; a browser always has one
 		return err
 	}
-	conn, err := net.Dial("tcp", edge)
+	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", edge)
 	if err != nil {
 		return err
 	}
@@ -49,8 +50,13 @@ func upgradeOne(edge string) error {
 		return err
 	}
 	r := bufio.NewReader(conn)
-	if answer, err := http.ReadResponse(r, nil); err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
-		return errors.Join(err, errors.New("the upgrade was refused"))
+	answer, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return err
+	}
+	_ = answer.Body.Close() // which is empty
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("the upgrade was refused: %s", answer.Status)
 	}
 	probed := make([]byte, 8) // a frame with 3probe
 	if _, err := io.ReadFull(r, probed); err != nil {
@@ -71,7 +77,7 @@ type poller struct {
 }
 
 func dialPoll(edge string) (*poller, error) {
-	conn, err := net.Dial("tcp", edge)
+	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", edge)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +103,7 @@ func (p *poller) receive(method string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	if answer.StatusCode != http.StatusOK {
 		err = errors.Join(err, fmt.Errorf("%s: %s", answer.Status, text))
