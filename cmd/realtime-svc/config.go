@@ -36,6 +36,7 @@ type Config struct {
 	AddTrailingSlash     bool     `name:"add-trailing-slash" group:"socketio" default:"true" negatable:"" help:"Serve requests that begin with the path only. Without it, the path without its slash is served as well."`
 	ServeClient          bool     `name:"serve-client" group:"socketio" default:"true" negatable:"" help:"Serve the stock client bundle under the path, for example /socket.io/socket.io.min.js."`
 	WebRoot              string   `name:"web-root" group:"socketio" placeholder:"DIR" help:"Folder served to browsers outside the path. Empty: everything outside the path is 404. Names that begin with a dot are never served, and folders are not listed."`
+	WebUpstream          string   `name:"web-upstream" group:"socketio" placeholder:"URL" help:"Web app, such as http://127.0.0.1:3000, that gets every request outside the path, WebSockets of its own included: pages, cookies and Socket.IO share one origin. Not together with --web-root."`
 
 	CORSOrigins        []string      `name:"cors-origins" group:"pages" placeholder:"ORIGIN" help:"Pages of other origins that may read the answers to polling: one origin, sent as it is; several, of which the asking one is sent; '*' for all, without credentials; or 'reflect' for all. Empty: no CORS headers. They never bind WebSockets: --allowed-origins does."`
 	CORSCredentials    bool          `name:"cors-credentials" group:"pages" negatable:"" default:"false" help:"Let such pages send cookies."`

@@ -117,6 +117,7 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"jwt-sources": "authorization,cookie:c", "jwt-optional": "true", "jwt-then-ask": "true", "jwt-user-claim": "u", "jwt-rooms-claim": "r",
 		"jwt-namespaces-claim": "n", "jwt-data-claim": "d", "jwt-expiry": "ask", "jwt-refresh-event": "e", "jwt-refresh-before": "32s",
 		"admin-profiles": "true",
+		"web-upstream":   "http://127.0.0.1:3000",
 		"max-groups":     "21", "max-group-members": "22", "group-retention": "23s", "group-buffer": "24MiB", "group-socket-buffer": "25KiB",
 		"group-max-age": "26s", "group-overflow": "refuse", "group-max-failures": "27", "group-dead-letter": "disconnect",
 		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",

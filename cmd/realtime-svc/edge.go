@@ -41,7 +41,7 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		HeadTimeout:     cfg.HeadTimeout,
 		MaxPendingHeads: cfg.MaxPendingHeads,
 		DisableClient:   !cfg.ServeClient,
-		Web:             webRoot(cfg.WebRoot),
+		Web:             p.web(),
 		Engine:          cfg.Engine,
 		Logger:          p.logger,
 
@@ -59,6 +59,14 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		edge.WebTransportTLS = p.certificates.config()
 	}
 	return edge
+}
+
+// web is what answers outside the path; nil: nothing.
+func (p *Process) web() http.Handler {
+	if p.cfg.WebUpstream != "" {
+		return webUpstream(p.cfg.WebUpstream, p.cfg.TrustedProxies, p.logger)
+	}
+	return webRoot(p.cfg.WebRoot)
 }
 
 // lower returns the names in lower case, as a handshake has those of headers.

@@ -120,6 +120,7 @@ func (c *Config) checkShapes() []error {
 	c.checkWebTransport(wrong)
 	c.checkGRPC(wrong)
 	c.checkJWT(wrong)
+	c.checkWeb(wrong)
 	c.checkTracing(wrong)
 	if !nodeShape.MatchString(c.NodeID) {
 		wrong("node-id", "%q is longer than 64 characters or has others than letters, digits, '.', '_' and '-'", c.NodeID)
