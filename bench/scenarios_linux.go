@@ -81,6 +81,20 @@ func idle(s server, z *sizes) ([]figure, error) {
 	return figures, err
 }
 
+// gather connects n clients, and returns them with what the server has used until then.
+func gather(s server, n int) (w *crowd, before usage, err error) {
+	if w, err = newCrowd(s.edge()); err != nil {
+		return nil, before, err
+	}
+	if err = w.connect(n, 64); err == nil {
+		before, err = s.process().usage()
+	}
+	if err != nil {
+		w.close()
+	}
+	return w, before, err
+}
+
 func handshakes(s server, z *sizes) ([]figure, error) {
 	before, err := s.process().usage()
 	if err != nil {
@@ -129,20 +143,13 @@ func fanout(s server, z *sizes) ([]figure, error)      { return fanOut(s, z, 40,
 func fanoutLarge(s server, z *sizes) ([]figure, error) { return fanOut(s, z, 1_000, ", 1 KiB") }
 
 func fanOut(s server, z *sizes, padding int, suffix string) ([]figure, error) {
-	w, err := newCrowd(s.edge())
+	w, before, err := gather(s, z.fanout)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.connect(z.fanout, 64); err != nil {
-		return nil, err
-	}
 	var d deliveries
 	d.count(w, false)
-	before, err := s.process().usage()
-	if err != nil {
-		return nil, err
-	}
 	stop, err := s.fanout(padding)
 	if err != nil {
 		return nil, err
@@ -180,21 +187,14 @@ func fanOut(s server, z *sizes, padding int, suffix string) ([]figure, error) {
 }
 
 func offered(s server, z *sizes) ([]figure, error) {
-	w, err := newCrowd(s.edge())
+	w, before, err := gather(s, z.fanout)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.connect(z.fanout, 64); err != nil {
-		return nil, err
-	}
 	var d deliveries
 	d.times = make([]time.Duration, 0, 1<<20)
 	d.count(w, true)
-	before, err := s.process().usage()
-	if err != nil {
-		return nil, err
-	}
 	type result struct {
 		n   int
 		err error
@@ -264,20 +264,13 @@ func (*asker) ask(c *client, due time.Time) {
 }
 
 func ask(s server, z *sizes) ([]figure, error) {
-	w, err := newCrowd(s.edge())
+	w, before, err := gather(s, z.ask)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.connect(z.ask, 64); err != nil {
-		return nil, err
-	}
 	var a asker
 	a.listen(w, true)
-	before, err := s.process().usage()
-	if err != nil {
-		return nil, err
-	}
 	for _, c := range w.clients {
 		a.ask(c, time.Now())
 	}
@@ -304,14 +297,11 @@ func askOffered(s server, z *sizes) ([]figure, error) {
 // askAt asks at a rate, each client in turn, and returns how long each answer took since its question was due. beside runs
 // meanwhile.
 func askAt(s server, z *sizes, rate int, beside func(w *crowd) (end func() error, err error)) ([]time.Duration, error) {
-	w, err := newCrowd(s.edge())
+	w, _, err := gather(s, z.ask)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.connect(z.ask, 64); err != nil {
-		return nil, err
-	}
 	a := asker{times: make([]time.Duration, 0, 1<<16)}
 	a.listen(w, false)
 	end := func() error { return nil }
@@ -368,21 +358,14 @@ func mixed(s server, z *sizes) ([]figure, error) {
 
 // slow has one client that does not read.
 func slow(s server, z *sizes) ([]figure, error) {
-	w, err := newCrowd(s.edge())
+	w, before, err := gather(s, 10)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.connect(10, 10); err != nil {
-		return nil, err
-	}
 	w.pause(w.clients[0])
 	var d deliveries
 	d.count(w, false)
-	before, err := s.process().usage()
-	if err != nil {
-		return nil, err
-	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.burst(z.burst) }()
 	want, patience, peak := (z.burst+64<<10-1)/(64<<10)*9, time.Now().Add(time.Minute), before.rss
