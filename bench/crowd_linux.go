@@ -75,8 +75,11 @@ func (w *crowd) open() (*client, error) {
 	return c, c.write(fmt.Appendf(nil, upgrade, ""))
 }
 
-// connect opens n clients, so many at a time, and returns when all are ready.
-func (w *crowd) connect(n, atOnce int) error {
+// atOnce is how many clients connect at a time.
+const atOnce = 64
+
+// connect opens n clients and returns when all are ready.
+func (w *crowd) connect(n int) error {
 	from, ready := len(w.clients), 0
 	deadline := time.Now().Add(2 * time.Minute)
 	for ready < n {

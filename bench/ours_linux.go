@@ -24,7 +24,7 @@ func emits(s server, z *sizes) ([]figure, error) {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.connect(z.ask, 64); err != nil {
+	if err := w.connect(z.ask); err != nil {
 		return nil, err
 	}
 	ids, err := o.sockets()
@@ -162,7 +162,7 @@ func churn(s server, z *sizes) ([]figure, error) {
 		return nil, err
 	}
 	defer large.close()
-	if err := large.connect(2*z.fanout, 64); err != nil {
+	if err := large.connect(2*z.fanout); err != nil {
 		return nil, err
 	}
 	ids, err := o.sockets()

@@ -55,7 +55,7 @@ func idle(s server, z *sizes) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.connect(z.idle, 64); err != nil {
+	if err := w.connect(z.idle); err != nil {
 		return nil, err
 	}
 	connected, err := s.process().usage()
@@ -86,7 +86,7 @@ func gather(s server, n int) (w *crowd, before usage, err error) {
 	if w, err = newCrowd(s.edge()); err != nil {
 		return nil, before, err
 	}
-	if err = w.connect(n, 64); err == nil {
+	if err = w.connect(n); err == nil {
 		before, err = s.process().usage()
 	}
 	if err != nil {
@@ -107,7 +107,7 @@ func handshakes(s server, z *sizes) ([]figure, error) {
 			return nil, err
 		}
 		n := min(2_000, z.handshakes-done)
-		if err := w.connect(n, 64); err != nil {
+		if err := w.connect(n); err != nil {
 			return nil, err
 		}
 		w.close()
