@@ -162,7 +162,7 @@ func churn(s server, z *sizes) ([]figure, error) {
 		return nil, err
 	}
 	defer large.close()
-	if err := large.connect(2*z.fanout); err != nil {
+	if err := large.connect(2 * z.fanout); err != nil {
 		return nil, err
 	}
 	ids, err := o.sockets()
