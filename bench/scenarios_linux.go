@@ -39,11 +39,11 @@ var scenarios = []struct {
 }{
 	{"idle", idle}, {"handshakes", handshakes}, {"upgrades", upgrades}, {"fan-out", fanout}, {"fan-out 1 KiB", fanoutLarge},
 	{"fan-out offered", offered}, {"ask", ask}, {"ask offered", askOffered}, {"slow reader", slow}, {"mixed", mixed},
-	{"emits", emits}, {"churn", churn},
+	{"emits", emits}, {"churn", churn}, {"growth 1k", growth(15)}, {"growth 5k", growth(3)}, {"growth 15k", growth(1)},
 }
 
 // oursOnly are the scenarios that Node has no counterpart of: it has no callers.
-var oursOnly = []string{"emits", "churn"}
+var oursOnly = []string{"emits", "churn", "growth 1k", "growth 5k", "growth 15k"}
 
 func idle(s server, z *sizes) ([]figure, error) {
 	w, err := newCrowd(s.edge())
