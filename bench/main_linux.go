@@ -24,7 +24,7 @@ func main() {
 	short := flag.Bool("quick", false, "do little, to see that it works")
 	only := flag.String("only", "", "comma-separated scenarios to run; empty: all")
 	out := flag.String("json", "", "file that gets every round's figures")
-	profiles := flag.String("profiles", "", "folder that gets a CPU profile of each scenario; it costs a little")
+	profiles := flag.String("profiles", "", "folder that gets CPU, mutex and block profiles of each scenario; it costs a little")
 	flag.Parse()
 	z := full
 	if *short {
@@ -82,11 +82,15 @@ func runAll(servers []contender, z *sizes, rounds int, only, profiles string) (r
 					go func() {
 						defer close(profiled)
 						if o, ok := s.(*ours); ok && profiles != "" {
-							_ = o.profile(filepath.Join(profiles, sc.name+".pprof"), int(z.lasts.Seconds()))
+							_ = o.profile(filepath.Join(profiles, sc.name+".pprof"), fmt.Sprintf("profile?seconds=%d", int(z.lasts.Seconds())))
 						}
 					}()
 					r.Figures, failure = sc.run(s, z)
 					<-profiled
+					if o, ok := s.(*ours); ok && profiles != "" {
+						_ = o.profile(filepath.Join(profiles, sc.name+".mutex.pprof"), "mutex")
+						_ = o.profile(filepath.Join(profiles, sc.name+".block.pprof"), "block")
+					}
 					s.end()
 				}
 				if failure != nil {

@@ -148,9 +148,9 @@ func (o *ours) end() {
 	o.p.end()
 }
 
-// profile writes what the server does in the next seconds to a file, for go tool pprof.
-func (o *ours) profile(path string, seconds int) error {
-	text, err := o.fetch(fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
+// profile writes one of the server's profiles to a file, for go tool pprof; what names it as its address does.
+func (o *ours) profile(path, what string) error {
+	text, err := o.fetch("/debug/pprof/" + what)
 	if err != nil {
 		return err
 	}
