@@ -60,6 +60,10 @@ fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
 storm: check-go ## Cut 5,000 clients at once and have all of them recovered (needs 6,000 open files).
 	REALTIME_TEST_STORM=full go test -run RecoveryStorm -v -count 1 ./cmd/realtime-svc
 
+.PHONY: drain
+drain: check-go ## Restart under 10,000 clients that are sent on, and look that nobody is refused (needs 21,000 open files).
+	REALTIME_TEST_DRAIN=full go test -run RestartRefusesNobody -v -count 1 ./cmd/realtime-svc
+
 .PHONY: chaos
 chaos: check-go ## Check consumer groups for CHAOS (default 10m) each: on a model, and with members that are killed.
 	go test -race -run TestModelOfGroups -v -count=1 -timeout 60m ./service/feed -model.time=$${CHAOS:-10m}

@@ -26,6 +26,9 @@ type Config struct {
 	Limits Limits
 	// Admission says how clients are let in.
 	Admission AdmissionConfig
+	// Drain begins to send the clients on to other nodes, at so many a second (0: as is configured), or joins in if that has begun; left tells how
+	// many sessions there still are. Nil: NodeService.Drain is UNIMPLEMENTED.
+	Drain func(perSecond int) (left func() int)
 	// Idempotency bounds what is remembered of emits that have a key.
 	Idempotency IdempotencyConfig
 }

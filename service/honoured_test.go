@@ -57,6 +57,7 @@ func requestFields() map[protoreflect.FullName]bool {
 		realtimev1.File_realtime_v1_socket_service_proto,
 		realtimev1.File_realtime_v1_event_service_proto,
 		realtimev1.File_realtime_v1_admission_service_proto,
+		realtimev1.File_realtime_v1_node_service_proto,
 	} {
 		methods := file.Services().Get(0).Methods()
 		for i := range methods.Len() {

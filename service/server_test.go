@@ -30,7 +30,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	want(healthpb.HealthCheckResponse_SERVING)
-	if len(serviceNames) != 5 || serviceNames[0] != "realtime.v1.EmitService" {
+	if len(serviceNames) != 6 || serviceNames[0] != "realtime.v1.EmitService" {
 		t.Errorf("services %q", serviceNames)
 	}
 	w.svc.Drain()

@@ -52,6 +52,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	realtimev1.RegisterSocketServiceServer(r, &socketServer{Service: s})
 	realtimev1.RegisterEventServiceServer(r, &eventServer{Service: s})
 	realtimev1.RegisterAdmissionServiceServer(r, &admissionServer{Service: s})
+	realtimev1.RegisterNodeServiceServer(r, &nodeServer{Service: s})
 	healthpb.RegisterHealthServer(r, s.health)
 	for _, name := range serviceNames {
 		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
@@ -65,6 +66,7 @@ var serviceNames = []string{
 	realtimev1.SocketService_ServiceDesc.ServiceName,
 	realtimev1.EventService_ServiceDesc.ServiceName,
 	realtimev1.AdmissionService_ServiceDesc.ServiceName,
+	realtimev1.NodeService_ServiceDesc.ServiceName,
 }
 
 // Drain reports every service as NOT_SERVING from now on. All else goes on. Calling it again is harmless.

@@ -102,6 +102,8 @@ type Config struct {
 	AllowEIO3 bool
 	// Deflate is permessage-deflate on WebSockets. The zero value is off.
 	Deflate DeflateConfig
+	// TLS makes the connections that Serve accepts those of TLS. Nil: they speak plain HTTP, or what the listener makes of them.
+	TLS *tls.Config
 	// WebTransportTLS has the certificates of ServeWebTransport. It is required
 	// when "webtransport" is among Transports.
 	WebTransportTLS *tls.Config
@@ -286,6 +288,7 @@ func New(cfg Config) (*Server, error) {
 		Transports:      transports,
 		AllowEIO3:       cfg.AllowEIO3,
 		Deflate:         cfg.Deflate,
+		TLS:             cfg.TLS,
 		WebTransportTLS: cfg.WebTransportTLS,
 		ProxyProtocol:   cfg.ProxyProtocol,
 		TrustedProxies:  cfg.TrustedProxies,

@@ -23,6 +23,9 @@ type Config struct {
 
 	AdminProfiles bool `name:"admin-profiles" group:"listeners" negatable:"" default:"false" help:"Serve Go's profiles as well, under /debug/pprof/. They show what the process does and holds, tokens and messages included: only where strangers do not reach --admin-listen."`
 
+	TLSCert string `name:"tls-cert" group:"listeners" placeholder:"FILE" help:"Certificate chain (PEM) of --listen, which then takes TLS only: https and wss, with HTTP/2 for what is not Socket.IO's WebSocket. It is read again when the file changes."`
+	TLSKey  string `name:"tls-key" group:"listeners" placeholder:"FILE" help:"Private key (PEM) of that certificate."`
+
 	WebTransportListen string         `name:"webtransport-listen" group:"listeners" placeholder:"HOST:PORT" help:"UDP address where browsers connect with WebTransport (HTTP/3), if that is among --transports. Empty: the address of --listen, as clients upgrade to the host and port at which they poll."`
 	WebTransportCert   string         `name:"webtransport-cert" group:"listeners" placeholder:"FILE" help:"Certificate chain (PEM) of --webtransport-listen. It is read again when the file changes."`
 	WebTransportKey    string         `name:"webtransport-key" group:"listeners" placeholder:"FILE" help:"Private key (PEM) of that certificate."`
@@ -127,6 +130,10 @@ type Config struct {
 	Engine          string        `name:"engine" group:"process" default:"auto" oneof:"auto,loops,portable" help:"How connections are driven: descriptor loops (Linux), a goroutine each (portable), or the best that the system has (auto)."`
 	HeadTimeout     time.Duration `name:"head-timeout" group:"process" default:"10s" min:"100ms" max:"5m" help:"How long a new connection may take to send the head of its first request."`
 	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many connections may be in that state at a time. One more, and the oldest of them is closed."`
+	DrainDelay      time.Duration `name:"drain-delay" group:"process" default:"0s" min:"0s" max:"10m" help:"How long the process serves as before after SIGTERM or SIGINT, but says that it is not ready: what a load balancer takes to notice. It is part of --grace-period."`
+	DrainRate       int           `name:"drain-rate" group:"process" default:"1000" min:"0" max:"1000000" help:"How many clients a second are disconnected at the end, so that they do not connect elsewhere all at once. It is more if --grace-period wants it. 0: all at once."`
+	DrainJitter     int           `name:"drain-jitter" group:"process" default:"50" min:"0" max:"100" help:"By how many percent the pauses between them vary, so that processes that end together do not send their clients on in step."`
+	SharePorts      bool          `name:"share-ports" group:"process" negatable:"" default:"false" help:"Let another process of the same user listen on the same addresses (SO_REUSEPORT), so that a new version can start before the old one ends. Sockets that systemd hands over do the same without a gap. Not with webtransport among --transports."`
 	GracePeriod     time.Duration `name:"grace-period" group:"process" default:"20s" min:"0s" max:"1h" help:"How long an orderly end may take after SIGTERM or SIGINT. Clients and calls that hold it up are cut off shortly before."`
 	NodeID          string        `name:"node-id" group:"process" placeholder:"NAME" help:"Name of this process in logs and metrics. Empty: the name of the host."`
 	LogLevel        string        `name:"log-level" group:"process" default:"info" oneof:"debug,info,warn,error" help:"Least important kind of log line that is written."`

@@ -9,7 +9,8 @@
 //     The flag, the environment variable, the key in the file, the check, --help and docs/configuration.md are made from them.
 //   - C2 A flag wins over the environment, the environment over the file, the file over the default.
 //   - C3 What [Process.Start] opened, [Process.Stop] closes, in reverse order; a Start that fails closes what it had opened.
-//   - C4 /readyz answers 200 only between the end of Start and the beginning of Stop; /healthz and /metrics answer until the end.
+//   - C4 /readyz answers 200 only between the end of Start and the beginning of Stop or of a drain; /healthz and /metrics answer until the end,
+//     but where another process listens on the same address (--share-ports, a socket that was handed over): then that answers.
 //
 // # Exit codes
 //

@@ -55,6 +55,9 @@ func (p *Process) edgeConfig(hub *rooms.Hub) wsedge.Config {
 		tokens := cfg.jwtConfig()
 		edge.Admitter, edge.Observer, edge.CredentialHeaders = p.jwt, p.jwt, tokens.Headers()
 	}
+	if p.edgeTLS != nil {
+		edge.TLS = p.edgeTLS.http()
+	}
 	if p.certificates != nil {
 		edge.WebTransportTLS = p.certificates.config()
 	}

@@ -49,7 +49,8 @@ var onlyIn = map[string][]string{
 	"github.com/golang-jwt/":     {"service/jwt"},
 	"github.com/MicahParks/":     {"service/jwt"},
 	"golang.org/x/time/":         {"service/access"},
-	"golang.org/x/sys/":          {"wsedge/netpoll", "bench"},
+	"github.com/coreos/":         {"cmd/"},
+	"golang.org/x/sys/":          {"cmd/", "wsedge/netpoll", "bench"},
 }
 
 // standardOnly are the packages that import nothing but the standard library: they can be read, tested and reused alone.

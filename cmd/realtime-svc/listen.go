@@ -17,29 +17,42 @@ import (
 // nothing stays open and the Process cannot be used any more.
 func (p *Process) Start(ctx context.Context) error {
 	listeners := [...]struct {
-		flag, address string
-		at            *net.Addr
-		serve         func(net.Listener) error
+		flag, name, address string
+		at                  *net.Addr
+		serve               func(net.Listener) error
 	}{
-		{"listen", p.cfg.Listen, &p.addrs.Edge, p.edge.Serve},
-		{"grpc-listen", p.cfg.GRPCListen, &p.addrs.GRPC, p.grpc.Serve},
-		{"admin-listen", p.cfg.AdminListen, &p.addrs.Admin, p.admin.Serve},
+		{"listen", "edge", p.cfg.Listen, &p.addrs.Edge, p.edge.Serve},
+		{"grpc-listen", "grpc", p.cfg.GRPCListen, &p.addrs.GRPC, p.grpc.Serve},
+		{"admin-listen", "admin", p.cfg.AdminListen, &p.addrs.Admin, p.admin.Serve},
 	}
 	// Sessions are watched by their own heartbeats, gRPC by HTTP/2's: TCP's would only cost timers.
 	config := net.ListenConfig{KeepAlive: -1}
+	if p.cfg.SharePorts {
+		config.Control = reusePort
+	}
 	var opened []net.Listener
 	fail := func(flag string, err error) error {
 		for _, earlier := range opened {
 			_ = earlier.Close()
+		}
+		for _, unused := range p.Inherited {
+			_ = unused.Close()
 		}
 		_ = p.edge.Shutdown(ctx) // it has nothing to wait for
 		_ = p.stopTracing(ctx)
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	for _, l := range listeners {
-		listener, err := config.Listen(ctx, "tcp", l.address)
-		if err != nil {
-			return fail(l.flag, err)
+		listener, given := p.Inherited[l.name]
+		if !given {
+			var err error
+			if listener, err = config.Listen(ctx, "tcp", l.address); err != nil {
+				return fail(l.flag, err)
+			}
+		}
+		delete(p.Inherited, l.name)
+		if l.name != "edge" && (given || p.cfg.SharePorts) {
+			p.shared = append(p.shared, listener)
 		}
 		*l.at = listener.Addr()
 		opened = append(opened, listener)
@@ -78,6 +91,9 @@ func (p *Process) startWebTransport(ctx context.Context, config *net.ListenConfi
 
 // ended tells what a listener ended with, unless that is Stop.
 func (p *Process) ended(flag string, err error) {
+	if errors.Is(err, net.ErrClosed) && !p.ready.Load() {
+		return // left to another process
+	}
 	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
 		p.failed <- fmt.Errorf("--%s: %w", flag, err)
 	}

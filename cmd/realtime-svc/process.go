@@ -34,11 +34,16 @@ type Process struct {
 	edge         *wsedge.Server
 	recovery     *wsedge.Recovery // nil: lost sockets are not kept
 	certificates *certificates    // nil: there is no WebTransport
+	edgeTLS      *certificates    // nil: the edge speaks plain HTTP
 	guard        *access.Guard
 	jwt          *jwt.Admitter    // nil: tokens are not looked at
 	tracing      *tracing.Tracing // nil: nothing is traced
 	grpc         *grpc.Server
 	admin        *http.Server
+
+	// Inherited are listeners that Start uses instead of opening its own, by name: "edge", "grpc" and "admin". Set it before
+	// Start, which takes them over.
+	Inherited map[string]net.Listener
 
 	addrs  Addrs      // set by Start
 	failed chan error // what ended a listener before Stop; has room for all
@@ -46,6 +51,11 @@ type Process struct {
 	serves sync.WaitGroup // the goroutines of the listeners and of the guard
 
 	endGuard context.CancelFunc // set by Start
+	shared   []net.Listener     // those that another process may listen on, but the edge's; set by Start
+
+	drainOnce sync.Once // of startDrain
+	left      atomic.Int64
+	endDrain  context.CancelFunc // set by drainOnce
 }
 
 // Addrs is where a started Process listens.
@@ -73,6 +83,9 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 		return nil, err
 	}
 	if p.certificates, err = cfg.certificates(logger); err != nil {
+		return nil, err
+	}
+	if p.edgeTLS, err = cfg.edgeCertificates(logger); err != nil {
 		return nil, err
 	}
 	if p.tracing, err = cfg.tracing(logger); err != nil {
@@ -128,6 +141,7 @@ func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
 			MaxPendingBytes: int(p.cfg.AdmissionBytes),
 		},
 		Idempotency: service.IdempotencyConfig{Window: p.cfg.IdempotencyWindow, Keys: p.cfg.IdempotencyKeys},
+		Drain:       p.startDrain,
 	}
 }
 
@@ -137,13 +151,14 @@ func (p *Process) Addrs() Addrs { return p.addrs }
 // Failed brings what ended a listener before Stop.
 func (p *Process) Failed() <-chan error { return p.failed }
 
-// Stop ends everything in the reverse order of Start: readiness first, then the edge, so that the streams still tell
+// Stop ends everything in the reverse order of Start: readiness first, then the edge, whose clients are sent on at their pace, so that the streams still tell
 // of its disconnects, then gRPC, then the traces of both, and last what tells of health and metrics. Each part may take three quarters of the
 // time that ctx leaves, so that the next has some; what is not done by then is cut off, and the error wraps the
 // context's.
 func (p *Process) Stop(ctx context.Context) error {
 	p.ready.Store(false)
 	p.service.Drain()
+	p.drain(ctx)
 	cleanups := []struct {
 		name string
 		do   func(context.Context) error
@@ -164,6 +179,8 @@ func (p *Process) Stop(ctx context.Context) error {
 		p.logger.Debug("stopped a part", "part", c.name, "took", time.Since(began))
 	}
 	p.endGuard()
+	p.drainOnce.Do(func() { p.endDrain = func() {} })
+	p.endDrain()
 	if p.jwt != nil {
 		p.jwt.Stop()
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,9 @@ import (
 func TestMain(m *testing.M) {
 	if args, ok := os.LookupEnv(runEnv); ok {
 		_ = os.Unsetenv(runEnv)
+		if os.Getenv("LISTEN_FDS") != "" {
+			_ = os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())) // who starts a process does not know it before
+		}
 		os.Args = append(os.Args[:1], strings.Split(args, "\n")...)
 		main()
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
@@ -52,6 +54,9 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 	defer flushLog(logger)
 	p, err := NewProcess(cfg, logger)
 	if err == nil {
+		p.Inherited, err = inherited()
+	}
+	if err == nil {
 		err = p.Start(context.Background())
 	}
 	if err != nil {
@@ -59,6 +64,7 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 		return exitFailed
 	}
 	announce(logger, cfg, p.Addrs())
+	tellSystemd(logger, daemon.SdNotifyReady)
 	select {
 	case s := <-signals:
 		logger.Info("stopping", "signal", s.String(), "grace_period", cfg.GracePeriod)
@@ -70,8 +76,16 @@ func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
 	}
 }
 
+// tellSystemd tells the one who supervises this process, if it wants to know, how the process is.
+func tellSystemd(logger *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		logger.Warn("systemd cannot be told", "state", state, "error", err)
+	}
+}
+
 // stop ends p within the grace period, or at once at another signal.
 func stop(p *Process, cfg Config, logger *slog.Logger, signals <-chan os.Signal) int {
+	tellSystemd(logger, daemon.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.GracePeriod)
 	defer cancel()
 	stopped := make(chan error, 1)

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -27,10 +29,23 @@ type program struct {
 
 func launch(t *testing.T, args ...string) *program {
 	t.Helper()
+	return launchWith(t, nil, args...)
+}
+
+// launchWith hands listening sockets over, by name, as systemd does.
+func launchWith(t *testing.T, sockets map[string]*os.File, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, envPrefix) })
 	// Without the second, the race detector sleeps for a second at the end.
 	p.cmd.Env = append(p.cmd.Env, runEnv+"="+strings.Join(args, "\n"), "GORACE=atexit_sleep_ms=0")
+	if len(sockets) > 0 {
+		names := slices.Sorted(maps.Keys(sockets))
+		for _, name := range names {
+			p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, sockets[name])
+		}
+		p.cmd.Env = append(p.cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -281,6 +281,9 @@ func (c *tossed) read(enough func() bool) error {
 	return nil
 }
 
+// errFrame is frame's: what came is no text, but a close for example.
+var errFrame = errors.New("another frame")
+
 // frame reads one unfragmented frame of less than 64 KiB.
 func (c *tossed) frame() (string, error) {
 	var header [4]byte
@@ -289,7 +292,7 @@ func (c *tossed) frame() (string, error) {
 	}
 	size := int(header[1])
 	if header[0] != 0x81 || size > 126 {
-		return "", fmt.Errorf("a frame begins with %x", header[:2])
+		return "", fmt.Errorf("%w: it begins with %x", errFrame, header[:2])
 	}
 	if size == 126 {
 		if _, err := io.ReadFull(c.r, header[2:]); err != nil {

@@ -96,6 +96,45 @@ func (c *certificates) config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 }
 
+// http returns a new tls.Config for browsers: HTTP/2 where they want it.
+func (c *certificates) http() *tls.Config {
+	config := c.config()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return config
+}
+
+// edgeCertificates reads those of --listen; nil if it takes no TLS.
+func (c *Config) edgeCertificates(logger *slog.Logger) (*certificates, error) {
+	if c.TLSCert == "" {
+		return nil, nil //nolint:nilnil // nothing needs any
+	}
+	found, err := newCertificates(certificateFiles{cert: c.TLSCert, key: c.TLSKey}, logger)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert: %w", err)
+	}
+	return found, nil
+}
+
+// checkEnd covers how the process ends, and what it shares with the one that follows.
+func (c *Config) checkEnd(wrong func(name, format string, args ...any)) {
+	if c.SharePorts && c.webTransport() {
+		wrong("share-ports", "two processes cannot share the UDP address of WebTransport")
+	}
+	if c.DrainDelay > 0 && c.DrainDelay >= c.GracePeriod {
+		wrong("drain-delay", "is part of --grace-period, %s, and must leave some of it", c.GracePeriod)
+	}
+}
+
+// checkTLS covers what TLS on --listen needs.
+func (c *Config) checkTLS(wrong func(name, format string, args ...any)) {
+	switch {
+	case c.TLSCert == "" && c.TLSKey != "":
+		wrong("tls-key", "needs --tls-cert")
+	case c.TLSCert != "" && c.TLSKey == "":
+		wrong("tls-cert", "needs --tls-key")
+	}
+}
+
 // grpc returns a new tls.Config for gRPC: with client certificates, if there is a file of who signs them. A session is not
 // resumed: that would pass over a change of the file, and services connect seldom.
 func (c *certificates) grpc() *tls.Config {

@@ -118,6 +118,8 @@ func (c *Config) checkShapes() []error {
 	}
 	c.checkPages(wrong)
 	c.checkWebTransport(wrong)
+	c.checkTLS(wrong)
+	c.checkEnd(wrong)
 	c.checkGRPC(wrong)
 	c.checkJWT(wrong)
 	c.checkWeb(wrong)

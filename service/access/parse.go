@@ -307,6 +307,7 @@ var rights = func() []string {
 		realtimev1.File_realtime_v1_socket_service_proto,
 		realtimev1.File_realtime_v1_event_service_proto,
 		realtimev1.File_realtime_v1_admission_service_proto,
+		realtimev1.File_realtime_v1_node_service_proto,
 	} {
 		service := file.Services().Get(0)
 		name := string(service.Name())

@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -95,7 +96,9 @@ type Door struct {
 	counts struct{ accepted, fast, http, evicted, failed, proxy, refused atomic.Uint64 }
 
 	mu        sync.Mutex // guards the following; no other lock is taken under it
-	closed    bool
+	closed    bool       // by Close
+	retired   bool       // by Retire or Close
+	serving   sync.WaitGroup
 	listeners map[net.Listener]struct{}
 	pending   queue
 }
@@ -141,7 +144,7 @@ func (d *Door) HTTP() net.Listener {
 	return d.web
 }
 
-// Serve accepts from l until Close, which makes it return net.ErrClosed, or
+// Serve accepts from l until Retire or Close, which makes it return net.ErrClosed, or
 // until l fails for good. l is closed in any case. While the process has no
 // descriptors or memory left it backs off, from 5 ms up to 1 s, and closes the
 // oldest connection whose head is being read. A listener that makes its
@@ -165,7 +168,7 @@ func (d *Door) Serve(l net.Listener) error {
 		case err == nil:
 			delay = 0
 			d.admit(c)
-		case d.isClosed():
+		case d.isRetired():
 			return net.ErrClosed
 		case !passing(err):
 			return err
@@ -203,35 +206,61 @@ func (d *Door) pause(delay time.Duration) {
 	}
 }
 
+// Retire stops accepting, and returns when every connection that was accepted has been handed on or closed, or ctx ends. It is
+// the gentle beginning of Close, which is still to be called. It must not be called by Fast. The error is that of the listeners.
+func (d *Door) Retire(ctx context.Context) error {
+	d.init()
+	err := d.stopListening()
+	d.serving.Wait() // nobody is let in any more
+	left := make(chan struct{})
+	go func() { // ends with the last visit: with Close at the latest
+		d.visits.Wait()
+		close(left)
+	}()
+	select {
+	case <-left:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+func (d *Door) stopListening() error {
+	d.mu.Lock()
+	if !d.retired {
+		d.retired = true
+		close(d.done)
+	}
+	listeners := slices.Collect(maps.Keys(d.listeners))
+	d.mu.Unlock()
+	var errs []error
+	for _, l := range listeners {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Close stops accepting, closes the connections whose head is being read, and
 // returns when all calls of Fast have returned. Connections that were handed
 // on are not touched. It must not be called by Fast. The error is that of the
 // listeners.
 func (d *Door) Close() error {
 	d.init()
+	err := d.stopListening()
 	d.mu.Lock()
-	if !d.closed {
-		d.closed = true
-		close(d.done)
-	}
-	listeners := slices.Collect(maps.Keys(d.listeners))
+	d.closed = true
 	var visits []*visit
 	for v := d.pending.pop(); v != nil; v = d.pending.pop() {
 		visits = append(visits, v)
 	}
-	clear(d.listeners)
 	d.mu.Unlock()
-
-	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
-	}
 	for _, v := range visits {
 		_ = v.conn.Close()
 	}
 	_ = d.web.Close()
 	d.visits.Wait()
-	return errors.Join(errs...)
+	return err
 }
 
 // Stats is the counts of this moment.
@@ -246,23 +275,25 @@ func (d *Door) Stats() DoorStats {
 	}
 }
 
-func (d *Door) isClosed() bool {
+func (d *Door) isRetired() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.closed
+	return d.retired
 }
 
 func (d *Door) track(l net.Listener) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.closed {
+	if !d.retired {
 		d.listeners[l] = struct{}{}
+		d.serving.Add(1)
 	}
-	return !d.closed
+	return !d.retired
 }
 
 func (d *Door) untrack(l net.Listener) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.listeners, l)
+	d.serving.Done()
 }

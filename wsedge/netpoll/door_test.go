@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -466,4 +467,69 @@ func TestDoorBacksOff(t *testing.T) {
 		}
 		d.Close()
 	})
+}
+
+// Retire lets in who was accepted, however late the head comes, and leaves the socket to who else listens on it.
+func TestRetireLetsInWhoWasAccepted(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close(); _ = file.Close() }()
+	fast := make(chan string, 1)
+	d := &Door{Prefixes: [][]byte{[]byte("GET /")}, Fast: func(c net.Conn, head, _ []byte) bool {
+		fast <- string(head)
+		_ = c.Close()
+		return true
+	}}
+	served := make(chan error, 1)
+	go func() { served <- d.Serve(l) }()
+	early, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = early.Close() }()
+	for d.Stats().Pending == 0 {
+		runtime.Gosched()
+	}
+	retired := make(chan error, 1)
+	go func() { retired <- d.Retire(t.Context()) }()
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	late, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = late.Close() }()
+	if c, err := other.Accept(); err != nil {
+		t.Error(err)
+	} else {
+		_ = c.Close()
+	}
+	select {
+	case <-retired:
+		t.Error("Retire did not wait for who was accepted")
+	default:
+	}
+	_, _ = io.WriteString(early, "GET / HTTP/1.1\r\n\r\n")
+	<-fast
+	if err := <-retired; err != nil {
+		t.Error(err)
+	}
+	// Who sends nothing is not waited for longer than ctx says, nor is a listener served that comes later.
+	if err := d.Serve(other); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a second Serve: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
 }

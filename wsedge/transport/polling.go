@@ -65,7 +65,7 @@ func (s *Server) letIn(w http.ResponseWriter, r *http.Request, p *params, upgrad
 		refusal = engineio.ErrUnsupportedProtocol
 	}
 	switch {
-	case s.closing.Load(): // whatever Admit said, whose time was cut short
+	case s.refusing.Load(): // whatever Admit said, whose time was cut short
 		refuseNew(w)
 	case refusal != nil && upgrade:
 		s.refuseUpgrade(w, r, refusal)

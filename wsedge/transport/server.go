@@ -188,7 +188,7 @@ type Server struct {
 	limits  *limits      // nil: none per address
 	origins *originList  // nil: all are allowed
 	handler http.Handler // of Engine.IO's requests
-	// accepting ends, by stop, once closing is true.
+	// accepting ends, by stop, when new sessions are refused.
 	accepting context.Context
 	stop      context.CancelFunc
 	deflate   *deflater // nil when permessage-deflate is off
@@ -198,8 +198,10 @@ type Server struct {
 	posts    waiters
 	sessions sessionTable
 	stats    Stats
-	panics   atomic.Uint64 // of handlers in a POST or at the beginning; the engine counts the others
-	closing  atomic.Bool
+	panics   atomic.Uint64  // of handlers in a POST or at the beginning; the engine counts the others
+	refusing atomic.Bool    // new sessions
+	closing  atomic.Bool    // the listener is being closed, or is
+	stopOnce sync.Once      // of StopAccepting
 	begun    sync.Mutex     // held while Serve decides whether to begin
 	served   sync.WaitGroup // the goroutines of Serve
 }
@@ -336,18 +338,41 @@ func (s *Server) Stats() *Stats { return &s.stats }
 // Panics counts handlers that panicked; each cost its own session only.
 func (s *Server) Panics() uint64 { return s.engine.Panics() + s.panics.Load() }
 
+// RefuseNew refuses new sessions from now on, with the status 503 and a connection that closes; those that exist go on.
+func (s *Server) RefuseNew() {
+	s.refusing.Store(true)
+	s.stop()
+}
+
+// Retire stops accepting, so that who else listens gets the connections that come, lets in for retireTime at most who had been accepted, and
+// refuses new sessions from then on. Those that exist go on. WebTransport, which shares its listener with nobody, goes on to refuse.
+func (s *Server) Retire(ctx context.Context) {
+	s.closing.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, retireTime)
+	defer cancel()
+	if err := s.door.Retire(ctx); err != nil {
+		s.cfg.Logger.Warn("listener did not close in order", "error", err)
+	}
+	s.RefuseNew()
+}
+
+// retireTime is for clients whose request was on its way: browsers open connections that they do not use, which must not hold
+// up an end.
+const retireTime = time.Second
+
 // StopAccepting closes the listener and refuses new sessions; those that exist
 // go on. It is the first half of Shutdown.
 func (s *Server) StopAccepting() {
-	if s.closing.CompareAndSwap(false, true) {
-		s.stop()
+	s.closing.Store(true)
+	s.stopOnce.Do(func() {
+		s.RefuseNew()
 		if err := s.door.Close(); err != nil {
 			s.cfg.Logger.Warn("listener did not close in order", "error", err)
 		}
 		if s.webTransport != nil {
 			s.webTransport.StopAccepting()
 		}
-	}
+	})
 }
 
 // Shutdown stops accepting, closes every session, waits until the clients have

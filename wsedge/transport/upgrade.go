@@ -27,7 +27,7 @@ import (
 func (s *Server) upgradeHead(c net.Conn, raw, early []byte) bool {
 	var lines [32]headLine
 	h, ok := parseHead(raw, lines[:0])
-	if !ok || s.closing.Load() || !bytes.HasPrefix(h.target, []byte(s.cfg.Path)) {
+	if !ok || s.refusing.Load() || !bytes.HasPrefix(h.target, []byte(s.cfg.Path)) {
 		return false
 	}
 	_, query, _ := strings.Cut(string(h.target), "?")

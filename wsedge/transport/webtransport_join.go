@@ -96,7 +96,7 @@ func (s *Server) acceptStream(c net.Conn, sid string, h *Handshake, early []byte
 		s.acceptCandidate(c, nil, early, &socketWire{s: session, form: formStream})
 		return
 	}
-	if s.closing.Load() {
+	if s.refusing.Load() {
 		s.limits.end(h.encode())
 		_ = c.Close()
 		return
