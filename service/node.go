@@ -42,7 +42,7 @@ func (s *nodeServer) Drain(r *realtimev1.DrainRequest, stream realtimev1.NodeSer
 	defer tick.Stop()
 	for {
 		n := left()
-		if err := stream.Send(&realtimev1.DrainResponse{Sessions: uint32(n)}); err != nil || n == 0 { //nolint:gosec // descriptors are fewer
+		if err := stream.Send(&realtimev1.DrainResponse{Sessions: uint32(n)}); err != nil || n == 0 {
 			return statusError(err)
 		}
 		select {

@@ -132,7 +132,7 @@ func TestDrainByCall(t *testing.T) {
 			t.Errorf("%d sessions are left", last)
 		}
 	}
-	if err != io.EOF { //nolint:errorlint // of a stream it is
+	if err != io.EOF {
 		t.Error(err)
 	}
 	if err := m.read(func() bool { return false }); err == nil {
@@ -155,7 +155,7 @@ func TestEdgeTLS(t *testing.T) {
 	p := start(t, func(c *Config) { c.TLSCert, c.TLSKey = f.cert, f.key })
 	defer stopped(t, p)
 	at := p.Addrs().Edge.String()
-	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // it is self-signed
+	insecure := &tls.Config{InsecureSkipVerify: true}
 	for _, http2 := range []bool{false, true} {
 		transport := &http.Transport{TLSClientConfig: insecure.Clone(), ForceAttemptHTTP2: http2}
 		r, err := (&http.Client{Transport: transport}).Get("https://" + at + "/socket.io/?EIO=4&transport=polling")
