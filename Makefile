@@ -44,8 +44,12 @@ test-portable: check-go bundle ## Run the edge's and the process' tests on the p
 	REALTIME_TEST_ENGINE=portable go test -race -shuffle=on -timeout 10m ./wsedge/... ./cmd/...
 
 .PHONY: test-e2e
-test-e2e: build node_modules chromium python-socketio ## Run the tests with the real Socket.IO clients and Chromium.
+test-e2e: build node_modules chromium python-socketio clients ## Run the tests with the real Socket.IO clients and Chromium.
 	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' CHAT_BIN='$(CURDIR)/bin/chat' npm test --silent
+
+.PHONY: clients
+clients: check-go node_modules client-tools ## Generate clients in all languages, and build the examples that use them.
+	examples/clients/build.sh
 
 .PHONY: fuzz
 fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
@@ -107,14 +111,14 @@ lint: check-go $(GOLANGCI) ## Lint the Go code, gofmt included, and the shell sc
 	@for script in $$(git ls-files '*.sh' .ci/run); do bash -n $$script; done
 
 .PHONY: generate
-generate: check-go node_modules ## Generate gen/ and the references in docs/.
+generate: check-go node_modules protoc ## Generate gen/ and the references in docs/.
 	$(BUF) format -w
 	$(BUF) generate
 	$(BUF) generate --template buf.gen.docs.yaml
 	go generate ./cmd/...
 
 .PHONY: check-generated
-check-generated: check-go node_modules ## Check the contract, and that what is generated is up to date.
+check-generated: check-go node_modules protoc ## Check the contract, and that what is generated is up to date.
 	$(BUF) lint
 	$(BUF) format -d --exit-code
 	$(BUF) breaking --against proto/baseline.binpb
@@ -141,27 +145,38 @@ e2e/node_modules/.package-lock.json: e2e/package-lock.json
 	cd e2e && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# install installs packages of Debian, or says what is missing.
+define install
+{ if ! command -v apt-get >/dev/null; then echo "not installed: $(1). Install what your system has in their place"; exit 1; fi; \
+root=; if [ "$$(id -u)" != 0 ]; then root=sudo; \
+	if ! command -v sudo >/dev/null; then echo "not installed: as root, apt-get install $(1)"; exit 1; fi; fi; \
+echo "installing $(1)"; \
+$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
+endef
+
 # The browser of the tests: CHROMIUM if it is set, or Debian's package.
 .PHONY: chromium
 chromium:
-	@if [ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then \
-		echo "chromium is not installed: install it, or set CHROMIUM to the path of a Chromium or Chrome"; exit 1; fi; \
-	root=; if [ "$$(id -u)" != 0 ]; then root=sudo; \
-		if ! command -v sudo >/dev/null; then echo "chromium is not installed: as root, apt-get install chromium"; exit 1; fi; fi; \
-	echo "installing chromium"; \
-	$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+	@[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || $(call install,chromium)
 
 # Python's client, one of those that the tests speak with, for the interpreter of Debian's packages.
 .PHONY: python-socketio
 python-socketio:
-	@if /usr/bin/python3 -c 'import socketio, requests, websocket' 2>/dev/null; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then echo "python-socketio, requests and websocket-client are not installed for /usr/bin/python3"; exit 1; fi; \
-	root=; if [ "$$(id -u)" != 0 ]; then root=sudo; \
-		if ! command -v sudo >/dev/null; then echo "python-socketio is not installed: as root, apt-get install python3-socketio"; exit 1; fi; fi; \
-	echo "installing python3-socketio"; \
-	$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		python3-socketio python3-requests python3-websocket >/dev/null
+	@/usr/bin/python3 -c 'import socketio, requests, websocket' 2>/dev/null || $(call install,python3-socketio python3-requests python3-websocket)
+
+# Debian's protoc with its plugins, for the clients in Python.
+.PHONY: protoc
+protoc:
+	@command -v protoc >/dev/null && command -v grpc_python_plugin >/dev/null || $(call install,protobuf-compiler protobuf-compiler-grpc)
+
+# What the clients in Python, Ruby, Java and C++ are built and run with.
+.PHONY: client-tools
+client-tools: protoc
+	@/usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null && /usr/bin/ruby -e 'require "grpc"' 2>/dev/null && \
+	command -v grpc_java_plugin javac >/dev/null && test -e /usr/share/java/grpc-stub.jar && pkg-config --exists grpc++ 2>/dev/null || \
+	$(call install,python3-grpcio python3-protobuf ruby ruby-grpc ruby-google-protobuf default-jdk-headless protobuf-compiler-grpc-java-plugin \
+		libgrpc-java libprotobuf-java libnetty-java libgoogle-gson-java libjsr305-java libperfmark-java libgeronimo-annotation-1.3-spec-java \
+		g++ pkg-config libgrpc++-dev libprotobuf-dev)
 
 # The name holds the version, so that another one is another file.
 $(GOLANGCI):

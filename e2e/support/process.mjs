@@ -24,10 +24,11 @@ export class Process {
   /** Resolves to {code, signal} once it has ended and all of its output is read. Never rejects. */
   exited;
 
-  constructor(name, file, args = []) {
+  /** more is what its environment has beyond the test's own. */
+  constructor(name, file, args = [], more = {}) {
     this.name = name;
     // What the surroundings are configured with is not what is tested.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("REALTIME_")));
+    const env = { ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("REALTIME_"))), ...more };
     this.#child = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     running.add(this.#child);
     for (const stream of [this.#child.stdout, this.#child.stderr]) createInterface(stream).on("line", (line) => this.#add(line));

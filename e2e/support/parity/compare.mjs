@@ -13,6 +13,9 @@ import { Toolkit } from "./toolkit.mjs";
 /** Why a bad base64 message ends otherwise with us. */
 export const LENIENT = "Node's decoder passes over what is not base64, and the message is then one too many; we say what it is";
 
+/** The label of what a scenario could not do. */
+const FAILED = "it failed";
+
 /** Set-ups that run: name to a promise of both targets. PARITY_SHOW names a file that every transcript is added to. */
 const running = {};
 
@@ -37,6 +40,7 @@ export function compare(name, setup, drive, differences = {}) {
       return value;
     });
     const [theirs, own] = await Promise.all([record(reference, drive), record(ours, drive)]);
+    assert.deepEqual(theirs.filter(([label]) => label === FAILED), [], "the reference cannot do it");
     if (process.env.PARITY_SHOW) appendFileSync(process.env.PARITY_SHOW, `${JSON.stringify({ name, reference: theirs, ours: own })}\n`);
     const expected = theirs.map(([label, value]) => {
       const difference = differences[label];
@@ -54,7 +58,7 @@ async function record(target, drive) {
   try {
     await drive(toolkit);
   } catch (error) {
-    toolkit.note("it failed", error.message.slice(0, 300));
+    toolkit.note(FAILED, error.message.slice(0, 300));
   } finally {
     toolkit.close();
   }
