@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -24,8 +25,8 @@ import (
 
 // ServerConfig says how the gRPC server behaves that NewServer makes. The zero value is the default.
 type ServerConfig struct {
-	// Registerer gets the metrics of gRPC calls: grpc_server_started_total and the like, by method and code. Nil: none
-	// are kept.
+	// Registerer gets the metrics of gRPC calls: grpc_server_started_total and the like, by method and code. Servers with the same one share
+	// them. Nil: none are kept.
 	Registerer prometheus.Registerer
 	// MaxConcurrentStreams bounds the calls that are open on one connection; more wait at the client. Default 1000.
 	MaxConcurrentStreams uint32
@@ -56,7 +57,14 @@ const (
 func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grpc.Server, error) {
 	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	if cfg.Registerer != nil {
-		if err := cfg.Registerer.Register(metrics); err != nil {
+		err := cfg.Registerer.Register(metrics)
+		if there, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok { // another server counts there as well
+			metrics, ok = there.ExistingCollector.(*grpcprom.ServerMetrics)
+			if ok {
+				err = nil
+			}
+		}
+		if err != nil {
 			return nil, fmt.Errorf("service: register gRPC metrics: %w", err)
 		}
 	}

@@ -18,20 +18,27 @@ import (
 
 // newGRPC makes the gRPC server and what guards it.
 func (p *Process) newGRPC(registry prometheus.Registerer) error {
-	options := p.tracingOptions(registry)
+	traced := p.tracingOptions(registry)
+	var secured []grpc.ServerOption
+	var certificates *certificates
+	var err error
 	if p.cfg.GRPCTLSCert != "" {
-		found, err := newCertificates(certificateFiles{p.cfg.GRPCTLSCert, p.cfg.GRPCTLSKey, p.cfg.GRPCTLSClientCA}, p.logger)
-		if err != nil {
+		if certificates, err = newCertificates(certificateFiles{p.cfg.GRPCTLSCert, p.cfg.GRPCTLSKey, p.cfg.GRPCTLSClientCA}, p.logger); err != nil {
 			return fmt.Errorf("--grpc-tls-cert: %w", err)
 		}
-		options = append(options, grpc.Creds(credentials.NewTLS(found.grpc())))
+		secured = append(secured, grpc.Creds(credentials.NewTLS(certificates.callers("h2"))))
 	}
-	var err error
 	if p.guard, err = access.New(p.accessConfig()); err != nil {
 		return withFlag("--grpc-tokens", err)
 	}
-	p.grpc, err = service.NewServer(p.service, service.ServerConfig{Registerer: registry, Guard: p.guard}, options...)
-	return err
+	newServer := func(options ...grpc.ServerOption) (*grpc.Server, error) {
+		return service.NewServer(p.service, service.ServerConfig{Registerer: registry, Guard: p.guard}, append(options, traced...)...)
+	}
+	if p.grpc, err = newServer(secured...); err != nil {
+		return err
+	}
+	p.newHTTP = func() error { return p.makeHTTP(newServer, certificates) }
+	return nil
 }
 
 func (p *Process) accessConfig() access.Config {

@@ -9,7 +9,7 @@ import (
 )
 
 // listenerNames are what FileDescriptorName= may be in a systemd socket unit.
-var listenerNames = []string{"edge", "grpc", "admin"}
+var listenerNames = []string{"edge", "grpc", "admin", "http"}
 
 // inherited returns the listening sockets that the process was started with, as systemd's socket activation does it, by name. A
 // single one without one of the names is the edge's.
@@ -29,7 +29,7 @@ func named(groups map[string][]net.Listener) (map[string]net.Listener, error) {
 		}
 		switch {
 		case !slices.Contains(listenerNames, name):
-			return nil, fmt.Errorf("a socket was handed over under the name %q: FileDescriptorName= must be edge, grpc or admin", name)
+			return nil, fmt.Errorf("a socket was handed over under the name %q: FileDescriptorName= must be edge, grpc, admin or http", name)
 		case len(listeners) != 1 || listeners[0] == nil:
 			return nil, fmt.Errorf("%d sockets were handed over under the name %q: it must be one TCP socket that listens", len(listeners), name)
 		}

@@ -13,14 +13,17 @@ import (
 	"google.golang.org/grpc"
 )
 
+// listenPlan is one listener: its flag, the name under which it may be handed over, and who serves it.
+type listenPlan struct {
+	flag, name, address string
+	at                  *net.Addr
+	serve               func(net.Listener) error
+}
+
 // Start opens the listeners and serves them. The error names the flag of the first that cannot be opened; then
 // nothing stays open and the Process cannot be used any more.
 func (p *Process) Start(ctx context.Context) error {
-	listeners := [...]struct {
-		flag, name, address string
-		at                  *net.Addr
-		serve               func(net.Listener) error
-	}{
+	listeners := []listenPlan{
 		{"listen", "edge", p.cfg.Listen, &p.addrs.Edge, p.edge.Serve},
 		{"grpc-listen", "grpc", p.cfg.GRPCListen, &p.addrs.GRPC, p.grpc.Serve},
 		{"admin-listen", "admin", p.cfg.AdminListen, &p.addrs.Admin, p.admin.Serve},
@@ -39,8 +42,15 @@ func (p *Process) Start(ctx context.Context) error {
 			_ = unused.Close()
 		}
 		_ = p.edge.Shutdown(ctx) // it has nothing to wait for
+		_ = p.stopHTTP(ctx)
 		_ = p.stopTracing(ctx)
 		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	if err := p.newHTTP(); err != nil {
+		return fail(httpFlag, err)
+	}
+	if p.http != nil {
+		listeners = append(listeners, listenPlan{httpFlag, "http", p.cfg.HTTPListen, &p.addrs.HTTP, p.serveHTTP})
 	}
 	for _, l := range listeners {
 		listener, given := p.Inherited[l.name]

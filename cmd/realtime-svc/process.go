@@ -18,6 +18,7 @@ import (
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/service/access"
 	"github.com/realtime-svc/realtime-svc/service/feed"
+	"github.com/realtime-svc/realtime-svc/service/gateway"
 	"github.com/realtime-svc/realtime-svc/service/jwt"
 	"github.com/realtime-svc/realtime-svc/service/tracing"
 	"github.com/realtime-svc/realtime-svc/wsedge"
@@ -39,9 +40,12 @@ type Process struct {
 	jwt          *jwt.Admitter    // nil: tokens are not looked at
 	tracing      *tracing.Tracing // nil: nothing is traced
 	grpc         *grpc.Server
+	gateway      *gateway.Gateway // nil: nobody calls with HTTP
+	http         *http.Server     // of the gateway
+	newHTTP      func() error     // makes both, if they are to be: they have goroutines, which Start begins
 	admin        *http.Server
 
-	// Inherited are listeners that Start uses instead of opening its own, by name: "edge", "grpc" and "admin". Set it before
+	// Inherited are listeners that Start uses instead of opening its own, by name: "edge", "grpc", "admin" and "http". Set it before
 	// Start, which takes them over.
 	Inherited map[string]net.Listener
 
@@ -61,13 +65,14 @@ type Process struct {
 // Addrs is where a started Process listens.
 type Addrs struct {
 	Edge, GRPC, Admin net.Addr
+	HTTP              net.Addr // nil if it is not enabled
 	WebTransport      net.Addr // UDP; nil if it is not enabled
 }
 
 // NewProcess builds the parts and opens nothing. The error is that of a cfg that does not pass [Config.Validate], or of
 // an engine that this system does not have.
 func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
-	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 4)}
+	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 5)}
 	var hub *rooms.Hub // each of the two knows the other: the feed asks for room events, the hub tells them
 	var err error
 	if p.feed, err = feed.New(p.feedConfig(func() *rooms.Hub { return hub })); err != nil {
@@ -165,6 +170,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	}{
 		{"admin", p.stopAdmin},
 		{"traces", p.stopTracing},
+		{"http", p.stopHTTP}, // its streams have been ended with those of gRPC
 		{"grpc", p.stopGRPC},
 		{"edge", p.edge.Shutdown},
 	}

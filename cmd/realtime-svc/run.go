@@ -162,6 +162,9 @@ func announce(logger *slog.Logger, cfg Config, at Addrs) {
 		"listen", at.Edge.String(), "grpc_listen", at.GRPC.String(), "admin_listen", at.Admin.String(),
 		"namespaces", cfg.Namespaces, "open_files_limit", openFilesLimit(),
 	}
+	if at.HTTP != nil {
+		started = append(started, "http_listen", at.HTTP.String())
+	}
 	if at.WebTransport != nil {
 		started = append(started, "webtransport_listen", at.WebTransport.String())
 	}

@@ -135,10 +135,10 @@ func (c *Config) checkTLS(wrong func(name, format string, args ...any)) {
 	}
 }
 
-// grpc returns a new tls.Config for gRPC: with client certificates, if there is a file of who signs them. A session is not
+// callers returns a new tls.Config for services, for these protocols: with client certificates, if there is a file of who signs them. A session is not
 // resumed: that would pass over a change of the file, and services connect seldom.
-func (c *certificates) grpc() *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
+func (c *certificates) callers(protocols ...string) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protocols, SessionTicketsDisabled: true}
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		now := c.latest()
 		one := config.Clone()

@@ -119,6 +119,7 @@ func (c *Config) checkShapes() []error {
 	c.checkPages(wrong)
 	c.checkWebTransport(wrong)
 	c.checkTLS(wrong)
+	c.checkHTTP(wrong)
 	c.checkEnd(wrong)
 	c.checkGRPC(wrong)
 	c.checkJWT(wrong)
