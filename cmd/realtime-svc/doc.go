@@ -1,5 +1,7 @@
 // Command realtime-svc serves Socket.IO to browsers and gRPC to services.
 //
+// Its other commands talk to a service that runs, and are package cli's.
+//
 // This package only wires: it reads the configuration (config.go, validate.go, sources.go, file.go), builds the parts in one place (process.go)
 // and turns signals into an orderly end (run.go). It is the only package that knows both the edge and the control plane.
 //

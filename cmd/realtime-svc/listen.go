@@ -41,9 +41,8 @@ func (p *Process) Start(ctx context.Context) error {
 		for _, unused := range p.Inherited {
 			_ = unused.Close()
 		}
-		_ = p.edge.Shutdown(ctx) // it has nothing to wait for
 		_ = p.stopHTTP(ctx)
-		_ = p.stopTracing(ctx)
+		p.Discard(ctx)
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	if err := p.newHTTP(); err != nil {

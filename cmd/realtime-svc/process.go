@@ -150,6 +150,12 @@ func (p *Process) serviceConfig(hub *rooms.Hub) service.Config {
 	}
 }
 
+// Discard ends a Process that is not started, and will not be.
+func (p *Process) Discard(ctx context.Context) {
+	_ = p.edge.Shutdown(ctx) // it has nothing to wait for
+	_ = p.stopTracing(ctx)
+}
+
 // Addrs tells where the Process listens, after Start.
 func (p *Process) Addrs() Addrs { return p.addrs }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/realtime-svc/realtime-svc/cmd/realtime-svc/cli"
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
@@ -32,19 +35,43 @@ const (
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	if len(os.Args) > 1 && cli.Is(os.Args[1]) {
+		os.Exit(command(os.Args[1:], signals))
+	}
 	os.Exit(run(sources{os.Args[1:], os.Environ(), os.Stdout}, os.Stderr, signals))
+}
+
+// command runs one that talks to a running service, until it is done or a signal comes.
+func command(args []string, signals <-chan os.Signal) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // ends with the process
+		<-signals
+		cancel()
+	}()
+	info, err := os.Stdout.Stat()
+	return cli.Run(ctx, args, cli.Surroundings{
+		Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		Terminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
+	})
 }
 
 // run is the program: it returns its exit code. The first signal begins the orderly end, the second cuts it short.
 func run(src sources, stderr io.Writer, signals <-chan os.Signal) int {
-	cfg, done, err := src.read()
+	cfg, command, err := src.parse()
 	switch {
 	case err != nil:
-		for line := range strings.Lines(err.Error()) {
-			_, _ = fmt.Fprintf(stderr, "realtime-svc: %s\n", strings.TrimSpace(line))
+		return complain(stderr, err)
+	case command == commandDone:
+		return exitOK
+	case command == commandCheck:
+		// What only shows when the files are read.
+		p, err := NewProcess(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return complain(stderr, err)
 		}
-		return exitUsage
-	case done:
+		p.Discard(context.Background())
+		_, _ = fmt.Fprintln(src.stdout, "the configuration is valid")
 		return exitOK
 	}
 	if cfg.NodeID == "" {
@@ -83,6 +110,14 @@ func tellSystemd(logger *slog.Logger, state string) {
 	}
 }
 
+// complain says what is wrong with the configuration, a line each.
+func complain(stderr io.Writer, err error) int {
+	for line := range strings.Lines(err.Error()) {
+		_, _ = fmt.Fprintf(stderr, "realtime-svc: %s\n", strings.TrimSpace(line))
+	}
+	return exitUsage
+}
+
 // stop ends p within the grace period, or at once at another signal.
 func stop(p *Process, cfg Config, logger *slog.Logger, signals <-chan os.Signal) int {
 	tellSystemd(logger, daemon.SdNotifyStopping)
@@ -108,20 +143,43 @@ func stop(p *Process, cfg Config, logger *slog.Logger, signals <-chan os.Signal)
 	}
 }
 
+// versionLine says what this build is.
 func versionLine() string {
-	client := wsedge.ClientVersion()
-	if client == "" {
-		client = "none"
+	b := thisBuild()
+	line := fmt.Sprintf("realtime-svc %s %s %s, Socket.IO client %s", b.Version, b.Go, b.Platform, cmp.Or(b.Client, "none"))
+	if b.Commit != "" {
+		line += ", commit " + b.Commit
 	}
-	line := fmt.Sprintf("realtime-svc %s %s %s/%s, Socket.IO client %s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, client)
+	return line
+}
+
+// build is what a build is made of.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	Client   string `json:"socketIoClient"` // the bundled one; empty: none
+}
+
+func thisBuild() build {
+	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Client: wsedge.ClientVersion()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				line += ", commit " + s.Value
+				b.Commit = s.Value
 			}
 		}
 	}
-	return line
+	return b
+}
+
+func printVersion(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(thisBuild())
+	}
+	_, err := fmt.Fprintln(w, versionLine())
+	return err
 }
 
 func newLogger(cfg Config, w io.Writer) *slog.Logger {

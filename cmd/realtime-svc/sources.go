@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/realtime-svc/realtime-svc/cmd/realtime-svc/cli"
 )
 
 // commandLine is what kong parses: the settings, which stand before or after the command, and the command.
@@ -18,8 +20,29 @@ type commandLine struct {
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version and end."`
 	Settings    flags            `embed:""`
 
-	Serve   struct{} `cmd:"" default:"1" help:"Run the service. This is what happens without a command, too."`
-	Version struct{} `cmd:"" help:"Print the version and end."`
+	Serve  struct{} `cmd:"" default:"1" help:"Run the service. This is what happens without a command, too."`
+	Config struct {
+		Print struct{} `cmd:"" help:"Print every setting and where its value comes from, as a configuration file."`
+		Check struct{} `cmd:"" help:"Say what is wrong with the settings and the files that they name, and end."`
+	} `cmd:"" help:"Print or check the settings."`
+	Version struct {
+		JSON bool `name:"json" help:"Print JSON."`
+	} `cmd:"" help:"Print the version and end."`
+
+	// The commands of package cli, which parses them itself: they are here for --help.
+	Client clientCommands `embed:""`
+}
+
+// clientCommands are those that talk to a running service.
+type clientCommands struct {
+	Emit       struct{} `cmd:"" help:"Emit an event to clients of a running service."`
+	Request    struct{} `cmd:"" help:"Ask clients, and print their answers as they come."`
+	Rooms      struct{} `cmd:"" help:"List the rooms of a namespace with their sizes."`
+	Sockets    struct{} `cmd:"" help:"List, count, join, leave and disconnect sockets."`
+	Watch      struct{} `cmd:"" help:"Print what happens, as it happens, until you end it."`
+	Drain      struct{} `cmd:"" help:"Take the node out of service: send its clients on to others."`
+	Token      struct{} `cmd:"" help:"Make a token (JWT) for clients, signed with a secret, for development."`
+	Completion struct{} `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
 
 // flags is a [Config] without its methods: kong would call Validate, and stop at the first thing that is wrong.
@@ -39,7 +62,21 @@ type sources struct {
 // read returns the checked configuration. done is true when all that was asked for has been printed. An error says
 // everything that is wrong, a line each; only a flag that cannot be parsed hides the rest.
 func (src sources) read() (cfg Config, done bool, err error) {
+	cfg, command, err := src.parse()
+	return cfg, command == commandDone, err
+}
+
+// What is to be done with a configuration.
+const (
+	commandDone  = "" // nothing: all that was asked for has been printed
+	commandServe = "serve"
+	commandCheck = "config check"
+)
+
+// parse is read with the command.
+func (src sources) parse() (cfg Config, command string, err error) {
 	var line commandLine
+	done := false
 	values := resolver{}
 	k, err := kong.New(&line,
 		kong.Name("realtime-svc"),
@@ -64,15 +101,21 @@ func (src sources) read() (cfg Config, done bool, err error) {
 	parsed, err := k.Parse(args)
 	switch {
 	case done: // --help or --version; what else is wrong does not matter
-		return cfg, true, nil
+		return cfg, commandDone, nil
 	case err != nil:
-		return cfg, false, err
+		return cfg, commandServe, err
 	case parsed.Command() == "version":
-		_, err = fmt.Fprintln(src.stdout, versionLine())
-		return cfg, true, err
+		return cfg, commandDone, printVersion(src.stdout, line.Version.JSON)
+	}
+	if command = parsed.Command(); cli.Is(strings.Fields(command)[0]) {
+		return cfg, commandServe, fmt.Errorf("%s must stand before its flags, and takes no setting of the service", command)
 	}
 	cfg = Config(line.Settings)
-	return cfg, false, errors.Join(append(values.problems, cfg.Validate())...)
+	err = errors.Join(append(values.problems, cfg.Validate())...)
+	if err == nil && command == "config print" {
+		return cfg, commandDone, values.print(src.stdout, parsed, &cfg)
+	}
+	return cfg, command, err
 }
 
 // helpOf is a flag's help with what its tags say besides.
@@ -157,6 +200,7 @@ var serviceLink = regexp.MustCompile(`(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?
 // it is a mistake that would pass unseen.
 func (r *resolver) readEnvironment(environ []string) {
 	known := map[string]string{envName("config"): "config"}
+	ofCommands := cli.Variables() // whoever has them for the other commands may start the service, too
 	for _, s := range settings(&Config{}) {
 		known[envName(s.name)] = s.name
 	}
@@ -167,7 +211,7 @@ func (r *resolver) readEnvironment(environ []string) {
 		switch {
 		case ok:
 			r.env[name] = given{value, key}
-		case strings.HasPrefix(key, envPrefix) && !serviceLink.MatchString(key):
+		case strings.HasPrefix(key, envPrefix) && !serviceLink.MatchString(key) && !slices.Contains(ofCommands, key):
 			r.problems = append(r.problems, fmt.Errorf("%s: no such setting", key))
 		}
 	}

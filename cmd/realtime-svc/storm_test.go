@@ -78,6 +78,7 @@ type tossed struct {
 	conn        net.Conn
 	r           *bufio.Reader
 	sid, pid    string
+	auth        string // JSON; empty: none
 	offset      string
 	last        [2]int        // of what is for everyone, and for its room
 	pastConnect bool          // the answer to CONNECT has come
@@ -233,7 +234,7 @@ func (c *tossed) connect() error {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return errors.New(resp.Status)
 	}
-	auth := "40"
+	auth := "40" + c.auth
 	if c.pid != "" {
 		auth = fmt.Sprintf(`40{"pid":%q,"offset":%q}`, c.pid, c.offset)
 	}
@@ -247,9 +248,13 @@ func (c *tossed) connect() error {
 // errNotLetIn is read's: the server answered CONNECT with an error.
 var errNotLetIn = errors.New("the client was not let in")
 
-// send writes one text frame, masked with zeros.
+// send writes one text frame of less than 64 KiB, masked with zeros.
 func (c *tossed) send(text string) error {
-	_, err := c.conn.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...))
+	head := []byte{0x81, 0x80 | byte(min(len(text), 126))}
+	if len(text) > 125 {
+		head = append(head, byte(len(text)>>8), byte(len(text)))
+	}
+	_, err := c.conn.Write(append(append(head, 0, 0, 0, 0), text...))
 	return err
 }
 
