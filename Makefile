@@ -12,7 +12,8 @@ BIN := $(CURDIR)/.bin
 GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 BUF := e2e/node_modules/.bin/buf
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-BUILD_FLAGS := -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+BUILD_FLAGS := -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)'
 
 .PHONY: help
 help: ## List the targets.
@@ -32,7 +33,7 @@ bundle: ## Fetch the stock Socket.IO client from npm into the build.
 	@wsedge/bundle/fetch.sh
 
 .PHONY: test
-test: test-go test-portable test-e2e ## Run all tests, from unit to browser.
+test: test-go test-portable test-deploy test-e2e ## Run all tests, from unit to browser.
 
 .PHONY: test-go
 test-go: check-go bundle ## Run the Go tests with the race detector.
@@ -46,6 +47,14 @@ test-portable: check-go bundle ## Run the edge's and the process' tests on the p
 .PHONY: test-e2e
 test-e2e: build node_modules chromium python-socketio clients ## Run the tests with the real Socket.IO clients and Chromium.
 	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' CHAT_BIN='$(CURDIR)/bin/chat' npm test --silent
+
+.PHONY: test-deploy
+test-deploy: build deploy-tools ## Check what is in deploy/, and start the image.
+	cd deploy/check && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' go test -count=1 -timeout 5m .
+
+.PHONY: image
+image: build deploy-tools ## Build the container image as an OCI archive.
+	deploy/image/build.sh
 
 .PHONY: clients
 clients: check-go node_modules client-tools ## Generate clients in all languages, and build the examples that use them.
@@ -177,6 +186,12 @@ client-tools: protoc
 	$(call install,python3-grpcio python3-protobuf ruby ruby-grpc ruby-google-protobuf default-jdk-headless protobuf-compiler-grpc-java-plugin \
 		libgrpc-java libprotobuf-java libnetty-java libgoogle-gson-java libjsr305-java libperfmark-java libgeronimo-annotation-1.3-spec-java \
 		g++ pkg-config libgrpc++-dev libprotobuf-dev)
+
+# What checks the files in deploy/, and builds the image.
+.PHONY: deploy-tools
+deploy-tools:
+	@command -v buildah >/dev/null && command -v promtool >/dev/null && command -v systemd-analyze >/dev/null || \
+	$(call install,buildah prometheus systemd ca-certificates)
 
 # The name holds the version, so that another one is another file.
 $(GOLANGCI):

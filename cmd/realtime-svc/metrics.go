@@ -17,7 +17,7 @@ func newRegistry(node string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "realtime_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version(), "client_version": wsedge.ClientVersion(), "node": node},
+		ConstLabels: prometheus.Labels{"version": version, "commit": thisBuild().Commit, "go_version": runtime.Version(), "client_version": wsedge.ClientVersion(), "node": node},
 	})
 	build.Set(1)
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)

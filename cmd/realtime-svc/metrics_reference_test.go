@@ -86,7 +86,7 @@ func (f *family) sample(line string) {
 var openLabels = map[string]string{
 	"group":     "as services name theirs",
 	"namespace": "as `--namespaces` and `--namespace-patterns` have them", "node": "`--node-id`", "le": "",
-	"version": "of this build", "go_version": "of this build", "client_version": "of this build",
+	"version": "of this build", "commit": "of this build", "go_version": "of this build", "client_version": "of this build",
 	"grpc_service": "", "grpc_method": "", "grpc_type": "unary, client_stream, server_stream or bidi_stream", "grpc_code": "such as OK",
 }
 

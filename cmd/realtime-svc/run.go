@@ -22,8 +22,11 @@ import (
 	"github.com/realtime-svc/realtime-svc/wsedge"
 )
 
-// version is what this build is; the Makefile sets it.
-var version = "devel"
+// What this build is; the Makefile sets it. An empty commit is what Go knows of it.
+var (
+	version = "devel"
+	commit  = ""
+)
 
 // Exit codes.
 const (
@@ -163,10 +166,10 @@ type build struct {
 }
 
 func thisBuild() build {
-	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Client: wsedge.ClientVersion()}
+	b := build{Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Client: wsedge.ClientVersion()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
+			if s.Key == "vcs.revision" && b.Commit == "" {
 				b.Commit = s.Value
 			}
 		}
@@ -216,7 +219,7 @@ func hostName() string {
 // announce logs where everything is, and what somebody should know before trouble comes.
 func announce(logger *slog.Logger, cfg Config, at Addrs) {
 	started := []any{
-		"version", version,
+		"version", version, "commit", thisBuild().Commit, "go_version", runtime.Version(),
 		"listen", at.Edge.String(), "grpc_listen", at.GRPC.String(), "admin_listen", at.Admin.String(),
 		"namespaces", cfg.Namespaces, "open_files_limit", openFilesLimit(),
 	}
