@@ -23,6 +23,10 @@ help: ## List the targets.
 run: build ## Build and start the service and the chat; Ctrl-C ends both.
 	@examples/chat/run.sh
 
+.PHONY: example-express
+example-express: build ## Start the coffee bar: an Express app with realtime-svc in front; Ctrl-C ends both.
+	@examples/express/run.sh
+
 .PHONY: build
 build: check-go bundle ## Build bin/realtime-svc and bin/chat.
 	@mkdir -p bin
@@ -45,7 +49,7 @@ test-portable: check-go bundle ## Run the edge's and the process' tests on the p
 	REALTIME_TEST_ENGINE=portable go test -race -shuffle=on -timeout 10m ./wsedge/... ./cmd/...
 
 .PHONY: test-e2e
-test-e2e: build node_modules chromium python-socketio clients ## Run the tests with the real Socket.IO clients and Chromium.
+test-e2e: build node_modules chromium python-socketio clients examples/express/node_modules/.package-lock.json ## Run the tests with the real Socket.IO clients and Chromium.
 	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' CHAT_BIN='$(CURDIR)/bin/chat' npm test --silent
 
 .PHONY: test-deploy
@@ -139,7 +143,7 @@ check-generated: check-go node_modules protoc ## Check the contract, and that wh
 
 .PHONY: clean
 clean: ## Remove what was built and fetched.
-	rm -rf bin .bin e2e/node_modules e2e/.build e2e/.out
+	rm -rf bin .bin examples/clients/.build examples/*/node_modules examples/clients/typescript/{node_modules,dist} e2e/node_modules e2e/.build e2e/.out
 	find wsedge/bundle/dist -type f ! -name .gitkeep -delete
 
 .PHONY: check-go
@@ -152,6 +156,10 @@ node_modules: e2e/node_modules/.package-lock.json
 e2e/node_modules/.package-lock.json: e2e/package-lock.json
 	@command -v npm >/dev/null || { echo "npm is not installed: the browser's part needs Node 20 with npm"; exit 1; }
 	cd e2e && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+examples/express/node_modules/.package-lock.json: examples/express/package-lock.json
+	cd examples/express && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # install installs packages of Debian, or says what is missing.
