@@ -77,6 +77,7 @@ type world struct {
 type settings struct {
 	guard     access.Config
 	tokens    string // of the file, instead of guard.TokensFile
+	streams   uint32 // of one gRPC connection
 	maxBody   int
 	localOnly bool
 }
@@ -108,7 +109,7 @@ func newWorld(t *testing.T, with settings) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server, err = service.NewServer(w.svc, service.ServerConfig{Guard: guard}, grpc.ChainUnaryInterceptor(w.unary), grpc.ChainStreamInterceptor(w.stream))
+	w.server, err = service.NewServer(w.svc, service.ServerConfig{Guard: guard, MaxConcurrentStreams: with.streams}, grpc.ChainUnaryInterceptor(w.unary), grpc.ChainStreamInterceptor(w.stream))
 	if err != nil {
 		t.Fatal(err)
 	}

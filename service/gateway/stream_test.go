@@ -180,3 +180,14 @@ func TestManyComeAndGo(t *testing.T) {
 		t.Errorf("%d watch on", watchers)
 	}
 }
+
+// The calls that one gRPC connection may have open are those of one HTTP connection: watches do not keep others out.
+func TestWatchesKeepNobodyOut(t *testing.T) {
+	w := newWorld(t, settings{streams: 1})
+	for range 3 {
+		w.lines(w.send(w.request(http.MethodGet, "/v1/watch", "")))()
+	}
+	if resp, text := w.do(http.MethodGet, "/v1/rooms", ""); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
+}
