@@ -66,7 +66,7 @@ clients: check-go node_modules client-tools ## Generate clients in all languages
 
 .PHONY: fuzz
 fuzz: check-go ## Fuzz each parser for FUZZTIME (default 30s).
-	@for package in ./wsedge/transport ./wsedge/engineio ./wsedge/socketio ./cmd/realtime-svc; do \
+	@for package in ./wsedge/transport ./wsedge/engineio ./wsedge/socketio ./service/gateway ./cmd/realtime-svc; do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-30s} $$package; \

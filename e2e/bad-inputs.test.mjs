@@ -15,7 +15,7 @@ const SLACK = 48 << 20;
 /** How long a client may be in no namespace, in ms. */
 const CONNECT_TIMEOUT = 2_000;
 
-const world = World.forThisFile({ headTimeout: "1s", maxPayload: 100_000, connectTimeout: `${CONNECT_TIMEOUT}ms` });
+const world = World.forThisFile({ httpListen: "127.0.0.1:0", headTimeout: "1s", maxPayload: 100_000, connectTimeout: `${CONNECT_TIMEOUT}ms` });
 
 /** noise is reproducible: the same seed gives the same bytes. */
 function noise(seed, length) {
@@ -345,11 +345,13 @@ describe("many at once", () => {
 });
 
 describe("the other ports", () => {
-  for (const port of ["grpc", "admin"]) {
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const post = "POST /v1/emit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n";
+  for (const [port, beginning] of [["grpc", preface], ["admin", preface], ["http", post]]) {
     test(`random bytes on the ${port} port`, async () => {
       await Promise.all(Array.from({ length: 100 }, async (_, i) => {
         const raw = await open(world.service[port]);
-        const start = i % 2 ? "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" : "";
+        const start = i % 2 ? beginning : "";
         raw.send(Buffer.concat([Buffer.from(start), noise(`${port} ${i}`, 32 + (i * 37) % 5_000)]));
         if (i % 4 === 0) await raw.end();
         else raw.reset();

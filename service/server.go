@@ -3,7 +3,6 @@ package service
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -25,8 +24,8 @@ import (
 
 // ServerConfig says how the gRPC server behaves that NewServer makes. The zero value is the default.
 type ServerConfig struct {
-	// Registerer gets the metrics of gRPC calls: grpc_server_started_total and the like, by method and code. Servers with the same one share
-	// them. Nil: none are kept.
+	// Registerer gets the metrics of gRPC calls: grpc_server_started_total and the like, by method and code. Nil: none
+	// are kept.
 	Registerer prometheus.Registerer
 	// MaxConcurrentStreams bounds the calls that are open on one connection; more wait at the client. Default 1000.
 	MaxConcurrentStreams uint32
@@ -57,14 +56,7 @@ const (
 func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grpc.Server, error) {
 	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram())
 	if cfg.Registerer != nil {
-		err := cfg.Registerer.Register(metrics)
-		if there, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok { // another server counts there as well
-			metrics, ok = there.ExistingCollector.(*grpcprom.ServerMetrics)
-			if ok {
-				err = nil
-			}
-		}
-		if err != nil {
+		if err := cfg.Registerer.Register(metrics); err != nil {
 			return nil, fmt.Errorf("service: register gRPC metrics: %w", err)
 		}
 	}
@@ -93,7 +85,7 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepaliveTime, PermitWithoutStream: true}),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(connectionTimeout),
-		grpc.MaxRecvMsgSize(s.cfg.Limits.MessageBytes + targetRoom),
+		grpc.MaxRecvMsgSize(s.MaxRequestBytes()),
 		grpc.MaxConcurrentStreams(cmp.Or(cfg.MaxConcurrentStreams, 1000)),
 	}, options...)...)
 	s.Register(server)
@@ -101,6 +93,9 @@ func NewServer(s *Service, cfg ServerConfig, options ...grpc.ServerOption) (*grp
 	metrics.InitializeMetrics(server)
 	return server, nil
 }
+
+// MaxRequestBytes is how large a request may be that NewServer's server takes.
+func (s *Service) MaxRequestBytes() int { return s.cfg.Limits.MessageBytes + targetRoom }
 
 func (c *ServerConfig) guard() (*access.Guard, error) {
 	if c.Guard != nil {

@@ -14,31 +14,29 @@ import (
 
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/service/access"
+	"github.com/realtime-svc/realtime-svc/service/gateway"
 )
 
 // newGRPC makes the gRPC server and what guards it.
 func (p *Process) newGRPC(registry prometheus.Registerer) error {
-	traced := p.tracingOptions(registry)
-	var secured []grpc.ServerOption
-	var certificates *certificates
+	options := p.tracingOptions(registry)
+	var found *certificates
 	var err error
 	if p.cfg.GRPCTLSCert != "" {
-		if certificates, err = newCertificates(certificateFiles{p.cfg.GRPCTLSCert, p.cfg.GRPCTLSKey, p.cfg.GRPCTLSClientCA}, p.logger); err != nil {
+		found, err = newCertificates(certificateFiles{p.cfg.GRPCTLSCert, p.cfg.GRPCTLSKey, p.cfg.GRPCTLSClientCA}, p.logger)
+		if err != nil {
 			return fmt.Errorf("--grpc-tls-cert: %w", err)
 		}
-		secured = append(secured, grpc.Creds(credentials.NewTLS(certificates.callers("h2"))))
+		options = append(options, grpc.Creds(gateway.Credentials(credentials.NewTLS(found.callers("h2")))))
+	}
+	if err = p.newHTTP(found); err != nil {
+		return err
 	}
 	if p.guard, err = access.New(p.accessConfig()); err != nil {
 		return withFlag("--grpc-tokens", err)
 	}
-	newServer := func(options ...grpc.ServerOption) (*grpc.Server, error) {
-		return service.NewServer(p.service, service.ServerConfig{Registerer: registry, Guard: p.guard}, append(options, traced...)...)
-	}
-	if p.grpc, err = newServer(secured...); err != nil {
-		return err
-	}
-	p.newHTTP = func() error { return p.makeHTTP(newServer, certificates) }
-	return nil
+	p.grpc, err = service.NewServer(p.service, service.ServerConfig{Registerer: registry, Guard: p.guard}, options...)
+	return err
 }
 
 func (p *Process) accessConfig() access.Config {
@@ -83,10 +81,18 @@ func (c *Config) checkGRPC(wrong func(name, format string, args ...any)) {
 	if c.GRPCTLSClientCA != "" && c.GRPCTLSCert == "" {
 		wrong("grpc-tls-client-ca", "needs --grpc-tls-cert")
 	}
-	if checkAddress(c.GRPCListen) == nil && !loopback(c.GRPCListen) && c.GRPCTokens == "" && c.GRPCTLSClientCA == "" && !c.GRPCInsecure {
-		wrong("grpc-listen", "%q can be reached from other machines, and whoever reaches it controls every client: set --grpc-tokens or --grpc-tls-client-ca, listen on 127.0.0.1, or say --grpc-insecure if something else keeps strangers out", c.GRPCListen)
+	c.checkReach("grpc-listen", c.GRPCListen, wrong)
+}
+
+// checkReach refuses an address for callers that strangers reach.
+func (c *Config) checkReach(name, address string, wrong func(name, format string, args ...any)) {
+	if checkAddress(address) == nil && !loopback(address) && c.openToAll() && !c.GRPCInsecure {
+		wrong(name, "%q can be reached from other machines, and whoever reaches it controls every client: set --grpc-tokens or --grpc-tls-client-ca, listen on 127.0.0.1, or say --grpc-insecure if something else keeps strangers out", address)
 	}
 }
+
+// openToAll reports whether callers need neither a token nor a certificate.
+func (c *Config) openToAll() bool { return c.GRPCTokens == "" && c.GRPCTLSClientCA == "" }
 
 // loopback reports whether an address host:port is one that only this machine reaches. Of names only "localhost" is.
 func loopback(address string) bool {
@@ -101,16 +107,15 @@ func loopback(address string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// warnOfGRPC says what the settings of gRPC leave open.
-func warnOfGRPC(logger *slog.Logger, cfg Config, at net.Addr) {
-	if loopback(at.String()) {
+// warnOfGRPC says what the settings of gRPC leave open. protocol is what callers speak there, and key names the listener.
+func warnOfGRPC(logger *slog.Logger, cfg Config, protocol, key string, at net.Addr) {
+	if at == nil || loopback(at.String()) {
 		return
 	}
 	switch {
-	case cfg.GRPCTokens == "" && cfg.GRPCTLSClientCA == "":
-		logger.Warn("gRPC listens beyond this machine and has no authentication: whoever reaches it controls every client",
-			"grpc_listen", at.String())
+	case cfg.openToAll():
+		logger.Warn(protocol+" listens beyond this machine and has no authentication: whoever reaches it controls every client", key, at.String())
 	case cfg.GRPCTLSCert == "":
-		logger.Warn("gRPC listens beyond this machine without TLS: whoever reads along learns the tokens", "grpc_listen", at.String())
+		logger.Warn(protocol+" listens beyond this machine without TLS: whoever reads along learns the tokens", key, at.String())
 	}
 }

@@ -2,79 +2,61 @@ package main
 
 import (
 	"context"
-	"errors"
-	"log/slog"
-	"net"
-	"net/http"
-	"time"
-
-	"google.golang.org/grpc"
+	"crypto/tls"
+	"fmt"
 
 	"github.com/realtime-svc/realtime-svc/service/gateway"
 )
 
-// httpFlag names where the control plane is served with HTTP and JSON.
+// httpFlag names where HTTP and JSON are served.
 const httpFlag = "http-listen"
 
-// maxHTTPBody bounds a request: the largest message in base64, and what is around it.
-const maxHTTPBody = 8 << 20
-
-// makeHTTP makes the HTTP face of the control plane, if there is to be one. certificates are those of gRPC; nil: there is no TLS.
-func (p *Process) makeHTTP(newServer func(...grpc.ServerOption) (*grpc.Server, error), certificates *certificates) error {
+// newHTTP makes the HTTP face of gRPC, if that is enabled, with the certificates of gRPC; nil: without TLS.
+func (p *Process) newHTTP(found *certificates) error {
 	if p.cfg.HTTPListen == "" {
 		return nil
 	}
+	var config *tls.Config
+	if found != nil {
+		config = found.callers("http/1.1")
+	}
 	var err error
-	p.gateway, err = gateway.New(gateway.Config{NewServer: newServer, MaxBody: maxHTTPBody, Tokens: p.cfg.GRPCTokens != ""})
-	if err != nil {
-		return err
-	}
-	p.http = &http.Server{
-		Handler:           p.gateway,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(p.logger.Handler(), slog.LevelDebug),
-	}
-	if certificates != nil {
-		p.http.TLSConfig = certificates.callers("h2", "http/1.1")
-	}
-	return nil
+	p.http, err = gateway.New(gateway.Config{
+		TLS:     config,
+		MaxBody: p.service.MaxRequestBytes(),
+		// A name that leads to a loopback address is in nobody's control; other addresses are --grpc-insecure's.
+		LocalOnly: func() bool { return p.cfg.openToAll() && loopback(p.addrs.HTTP.String()) },
+		Logger:    p.logger,
+	})
+	return err
 }
 
-func (p *Process) serveHTTP(l net.Listener) error {
-	if p.http.TLSConfig != nil {
-		return p.http.ServeTLS(l, "", "")
+// startHTTP lets the gRPC server serve what comes with HTTP.
+func (p *Process) startHTTP() {
+	if p.http != nil {
+		p.serves.Go(func() { p.ended(httpFlag, p.grpc.Serve(p.http.Calls())) })
 	}
-	return p.http.Serve(l)
 }
 
-// stopHTTP waits for the requests; at the end of ctx it cuts them off.
+// stopHTTP ends the streams, of gRPC as well, and waits for the requests; at the end of ctx it cuts them off.
 func (p *Process) stopHTTP(ctx context.Context) error {
 	if p.http == nil {
 		return nil
 	}
-	err := p.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, p.http.Close())
+	p.service.Shutdown()
+	if err := p.http.Shutdown(ctx); err != nil {
+		return fmt.Errorf("requests were cut off: %w", err)
 	}
-	return errors.Join(err, p.gateway.Shutdown(ctx))
+	return nil
 }
 
-// checkHTTP covers who may call with HTTP, as checkGRPC does for gRPC.
+// checkHTTP covers who may call with HTTP: whoever may with gRPC.
 func (c *Config) checkHTTP(wrong func(name, format string, args ...any)) {
 	if c.HTTPListen == "" {
 		return
 	}
 	if err := checkAddress(c.HTTPListen); err != nil {
 		wrong(httpFlag, "%w", err)
-		return
 	}
-	if c.GRPCTLSClientCA != "" && c.GRPCTokens == "" {
-		wrong(httpFlag, "callers with HTTP are told apart by token, not by certificate: it needs --grpc-tokens")
-	}
-	if !loopback(c.HTTPListen) && c.GRPCTokens == "" && !c.GRPCInsecure {
-		wrong(httpFlag, "%q can be reached from other machines, and whoever reaches it controls every client: set --grpc-tokens, listen on 127.0.0.1, or say --grpc-insecure if something else keeps strangers out", c.HTTPListen)
-	}
+	c.checkReach(httpFlag, c.HTTPListen, wrong)
 }

@@ -41,20 +41,23 @@ func (p *Process) Start(ctx context.Context) error {
 		for _, unused := range p.Inherited {
 			_ = unused.Close()
 		}
-		_ = p.stopHTTP(ctx)
 		p.Discard(ctx)
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
-	if err := p.newHTTP(); err != nil {
-		return fail(httpFlag, err)
-	}
-	if p.http != nil {
-		listeners = append(listeners, listenPlan{httpFlag, "http", p.cfg.HTTPListen, &p.addrs.HTTP, p.serveHTTP})
+	switch {
+	case p.http != nil:
+		listeners = append(listeners, listenPlan{httpFlag, "http", p.cfg.HTTPListen, &p.addrs.HTTP, p.http.Serve})
+	case p.Inherited["http"] != nil:
+		return fail(httpFlag, errors.New("a socket was handed over for it, but it is not set"))
 	}
 	for _, l := range listeners {
 		listener, given := p.Inherited[l.name]
 		if !given {
 			var err error
+			config := config
+			if l.name == "http" {
+				config.KeepAlive = 0 // nothing else notices that a client is gone which only waits for lines
+			}
 			if listener, err = config.Listen(ctx, "tcp", l.address); err != nil {
 				return fail(l.flag, err)
 			}
@@ -69,6 +72,7 @@ func (p *Process) Start(ctx context.Context) error {
 	if err := p.startWebTransport(ctx, &config); err != nil {
 		return fail(webTransportFlag, err)
 	}
+	p.startHTTP()
 	p.startGuard()
 	if p.jwt != nil {
 		p.jwt.Start()

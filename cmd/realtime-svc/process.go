@@ -40,9 +40,7 @@ type Process struct {
 	jwt          *jwt.Admitter    // nil: tokens are not looked at
 	tracing      *tracing.Tracing // nil: nothing is traced
 	grpc         *grpc.Server
-	gateway      *gateway.Gateway // nil: nobody calls with HTTP
-	http         *http.Server     // of the gateway
-	newHTTP      func() error     // makes both, if they are to be: they have goroutines, which Start begins
+	http         *gateway.Gateway // nil: nobody calls with HTTP
 	admin        *http.Server
 
 	// Inherited are listeners that Start uses instead of opening its own, by name: "edge", "grpc", "admin" and "http". Set it before
@@ -72,7 +70,7 @@ type Addrs struct {
 // NewProcess builds the parts and opens nothing. The error is that of a cfg that does not pass [Config.Validate], or of
 // an engine that this system does not have.
 func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
-	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 5)}
+	p := &Process{cfg: cfg, logger: logger, failed: make(chan error, 6)}
 	var hub *rooms.Hub // each of the two knows the other: the feed asks for room events, the hub tells them
 	var err error
 	if p.feed, err = feed.New(p.feedConfig(func() *rooms.Hub { return hub })); err != nil {
@@ -163,7 +161,7 @@ func (p *Process) Addrs() Addrs { return p.addrs }
 func (p *Process) Failed() <-chan error { return p.failed }
 
 // Stop ends everything in the reverse order of Start: readiness first, then the edge, whose clients are sent on at their pace, so that the streams still tell
-// of its disconnects, then gRPC, then the traces of both, and last what tells of health and metrics. Each part may take three quarters of the
+// of its disconnects, then HTTP's calls, then gRPC, then the traces of both, and last what tells of health and metrics. Each part may take three quarters of the
 // time that ctx leaves, so that the next has some; what is not done by then is cut off, and the error wraps the
 // context's.
 func (p *Process) Stop(ctx context.Context) error {
@@ -176,8 +174,8 @@ func (p *Process) Stop(ctx context.Context) error {
 	}{
 		{"admin", p.stopAdmin},
 		{"traces", p.stopTracing},
-		{"http", p.stopHTTP}, // its streams have been ended with those of gRPC
 		{"grpc", p.stopGRPC},
+		{"http", p.stopHTTP},
 		{"edge", p.edge.Shutdown},
 	}
 	var errs []error

@@ -284,6 +284,7 @@ func TestC3FailedStartLeavesNothing(t *testing.T) {
 		"--listen":       func(c *Config) { c.Listen = taken.Addr().String() },
 		"--grpc-listen":  func(c *Config) { c.GRPCListen = taken.Addr().String() },
 		"--admin-listen": func(c *Config) { c.AdminListen = taken.Addr().String() },
+		"--http-listen":  func(c *Config) { c.HTTPListen = taken.Addr().String() },
 	} {
 		cfg := onPortsOfTheirOwn()
 		edit(&cfg)

@@ -230,7 +230,8 @@ func announce(logger *slog.Logger, cfg Config, at Addrs) {
 		started = append(started, "webtransport_listen", at.WebTransport.String())
 	}
 	logger.Info("started", started...)
-	warnOfGRPC(logger, cfg, at.GRPC)
+	warnOfGRPC(logger, cfg, "gRPC", "grpc_listen", at.GRPC)
+	warnOfGRPC(logger, cfg, "HTTP", "http_listen", at.HTTP)
 	if cfg.ServeClient && wsedge.ClientVersion() == "" {
 		logger.Warn("this build carries no Socket.IO client: pages must load it from elsewhere (make build with npm installed puts it in)")
 	}

@@ -58,6 +58,8 @@ export class Service {
     this.edge = started.listen;
     this.grpc = started.grpc_listen;
     this.admin = started.admin_listen;
+    /** Where it speaks HTTP with services, if it does. */
+    this.http = started.http_listen;
     /** Where it serves WebTransport, if it does. */
     this.webtransport = started.webtransport_listen;
   }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extRealtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -37,9 +38,9 @@ var (
 
 var filter_SocketService_GetSocket_0 = &utilities.DoubleArray{Encoding: map[string]int{"socket_id": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_SocketService_GetSocket_0(ctx context.Context, marshaler runtime.Marshaler, client SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_SocketService_GetSocket_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetSocketRequest
+		protoReq extRealtimev1.GetSocketRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -64,9 +65,9 @@ func request_SocketService_GetSocket_0(ctx context.Context, marshaler runtime.Ma
 	return msg, metadata, err
 }
 
-func local_request_SocketService_GetSocket_0(ctx context.Context, marshaler runtime.Marshaler, server SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_SocketService_GetSocket_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetSocketRequest
+		protoReq extRealtimev1.GetSocketRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -90,9 +91,9 @@ func local_request_SocketService_GetSocket_0(ctx context.Context, marshaler runt
 
 var filter_SocketService_ListSockets_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_SocketService_ListSockets_0(ctx context.Context, marshaler runtime.Marshaler, client SocketServiceClient, req *http.Request, pathParams map[string]string) (SocketService_ListSocketsClient, runtime.ServerMetadata, error) {
+func request_SocketService_ListSockets_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (extRealtimev1.SocketService_ListSocketsClient, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSocketsRequest
+		protoReq extRealtimev1.ListSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -116,11 +117,34 @@ func request_SocketService_ListSockets_0(ctx context.Context, marshaler runtime.
 	return stream, metadata, nil
 }
 
+func request_SocketService_ListSockets_1(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (extRealtimev1.SocketService_ListSocketsClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRealtimev1.ListSocketsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.ListSockets(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 var filter_SocketService_CountSockets_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_SocketService_CountSockets_0(ctx context.Context, marshaler runtime.Marshaler, client SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_SocketService_CountSockets_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CountSocketsRequest
+		protoReq extRealtimev1.CountSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -136,9 +160,9 @@ func request_SocketService_CountSockets_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
-func local_request_SocketService_CountSockets_0(ctx context.Context, marshaler runtime.Marshaler, server SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_SocketService_CountSockets_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CountSocketsRequest
+		protoReq extRealtimev1.CountSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -151,9 +175,36 @@ func local_request_SocketService_CountSockets_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func request_SocketService_UpdateSockets_0(ctx context.Context, marshaler runtime.Marshaler, client SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_SocketService_CountSockets_1(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateSocketsRequest
+		protoReq extRealtimev1.CountSocketsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.CountSockets(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_SocketService_CountSockets_1(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRealtimev1.CountSocketsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.CountSockets(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_SocketService_UpdateSockets_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extRealtimev1.UpdateSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -166,9 +217,9 @@ func request_SocketService_UpdateSockets_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_SocketService_UpdateSockets_0(ctx context.Context, marshaler runtime.Marshaler, server SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_SocketService_UpdateSockets_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateSocketsRequest
+		protoReq extRealtimev1.UpdateSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -178,9 +229,9 @@ func local_request_SocketService_UpdateSockets_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func request_SocketService_DisconnectSockets_0(ctx context.Context, marshaler runtime.Marshaler, client SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_SocketService_DisconnectSockets_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.SocketServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DisconnectSocketsRequest
+		protoReq extRealtimev1.DisconnectSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -193,9 +244,9 @@ func request_SocketService_DisconnectSockets_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_SocketService_DisconnectSockets_0(ctx context.Context, marshaler runtime.Marshaler, server SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_SocketService_DisconnectSockets_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.SocketServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DisconnectSocketsRequest
+		protoReq extRealtimev1.DisconnectSocketsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -210,7 +261,7 @@ func local_request_SocketService_DisconnectSockets_0(ctx context.Context, marsha
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterSocketServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterSocketServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server SocketServiceServer) error {
+func RegisterSocketServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extRealtimev1.SocketServiceServer) error {
 	mux.Handle(http.MethodGet, pattern_SocketService_GetSocket_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -238,6 +289,13 @@ func RegisterSocketServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 		return
 	})
+
+	mux.Handle(http.MethodPost, pattern_SocketService_ListSockets_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
+	})
 	mux.Handle(http.MethodGet, pattern_SocketService_CountSockets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -257,6 +315,26 @@ func RegisterSocketServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 			return
 		}
 		forward_SocketService_CountSockets_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_SocketService_CountSockets_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/realtime.v1.SocketService/CountSockets", runtime.WithHTTPPathPattern("/v1/sockets:count"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_SocketService_CountSockets_1(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SocketService_CountSockets_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_SocketService_UpdateSockets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -329,15 +407,15 @@ func RegisterSocketServiceHandlerFromEndpoint(ctx context.Context, mux *runtime.
 // RegisterSocketServiceHandler registers the http handlers for service SocketService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterSocketServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterSocketServiceHandlerClient(ctx, mux, NewSocketServiceClient(conn))
+	return RegisterSocketServiceHandlerClient(ctx, mux, extRealtimev1.NewSocketServiceClient(conn))
 }
 
 // RegisterSocketServiceHandlerClient registers the http handlers for service SocketService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "SocketServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "SocketServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extRealtimev1.SocketServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extRealtimev1.SocketServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "SocketServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterSocketServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client SocketServiceClient) error {
+// "extRealtimev1.SocketServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterSocketServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extRealtimev1.SocketServiceClient) error {
 	mux.Handle(http.MethodGet, pattern_SocketService_GetSocket_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -372,6 +450,23 @@ func RegisterSocketServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_SocketService_ListSockets_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_SocketService_ListSockets_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/realtime.v1.SocketService/ListSockets", runtime.WithHTTPPathPattern("/v1/sockets:list"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_SocketService_ListSockets_1(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SocketService_ListSockets_1(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_SocketService_CountSockets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -388,6 +483,23 @@ func RegisterSocketServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 			return
 		}
 		forward_SocketService_CountSockets_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_SocketService_CountSockets_1, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/realtime.v1.SocketService/CountSockets", runtime.WithHTTPPathPattern("/v1/sockets:count"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_SocketService_CountSockets_1(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SocketService_CountSockets_1(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_SocketService_UpdateSockets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -429,7 +541,9 @@ func RegisterSocketServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 var (
 	pattern_SocketService_GetSocket_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sockets", "socket_id"}, ""))
 	pattern_SocketService_ListSockets_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sockets"}, ""))
+	pattern_SocketService_ListSockets_1       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sockets"}, "list"))
 	pattern_SocketService_CountSockets_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sockets"}, "count"))
+	pattern_SocketService_CountSockets_1      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sockets"}, "count"))
 	pattern_SocketService_UpdateSockets_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sockets"}, "update"))
 	pattern_SocketService_DisconnectSockets_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sockets"}, "disconnect"))
 )
@@ -437,7 +551,9 @@ var (
 var (
 	forward_SocketService_GetSocket_0         = runtime.ForwardResponseMessage
 	forward_SocketService_ListSockets_0       = runtime.ForwardResponseStream
+	forward_SocketService_ListSockets_1       = runtime.ForwardResponseStream
 	forward_SocketService_CountSockets_0      = runtime.ForwardResponseMessage
+	forward_SocketService_CountSockets_1      = runtime.ForwardResponseMessage
 	forward_SocketService_UpdateSockets_0     = runtime.ForwardResponseMessage
 	forward_SocketService_DisconnectSockets_0 = runtime.ForwardResponseMessage
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extRealtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -35,9 +36,9 @@ var (
 	_ = metadata.Join
 )
 
-func request_RoomService_JoinRooms_0(ctx context.Context, marshaler runtime.Marshaler, client RoomServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_RoomService_JoinRooms_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.RoomServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq JoinRoomsRequest
+		protoReq extRealtimev1.JoinRoomsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -50,9 +51,9 @@ func request_RoomService_JoinRooms_0(ctx context.Context, marshaler runtime.Mars
 	return msg, metadata, err
 }
 
-func local_request_RoomService_JoinRooms_0(ctx context.Context, marshaler runtime.Marshaler, server RoomServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_RoomService_JoinRooms_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.RoomServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq JoinRoomsRequest
+		protoReq extRealtimev1.JoinRoomsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -62,9 +63,9 @@ func local_request_RoomService_JoinRooms_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func request_RoomService_LeaveRooms_0(ctx context.Context, marshaler runtime.Marshaler, client RoomServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_RoomService_LeaveRooms_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.RoomServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq LeaveRoomsRequest
+		protoReq extRealtimev1.LeaveRoomsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -77,9 +78,9 @@ func request_RoomService_LeaveRooms_0(ctx context.Context, marshaler runtime.Mar
 	return msg, metadata, err
 }
 
-func local_request_RoomService_LeaveRooms_0(ctx context.Context, marshaler runtime.Marshaler, server RoomServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_RoomService_LeaveRooms_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.RoomServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq LeaveRoomsRequest
+		protoReq extRealtimev1.LeaveRoomsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -91,9 +92,9 @@ func local_request_RoomService_LeaveRooms_0(ctx context.Context, marshaler runti
 
 var filter_RoomService_ListRooms_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_RoomService_ListRooms_0(ctx context.Context, marshaler runtime.Marshaler, client RoomServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_RoomService_ListRooms_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.RoomServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListRoomsRequest
+		protoReq extRealtimev1.ListRoomsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -109,9 +110,9 @@ func request_RoomService_ListRooms_0(ctx context.Context, marshaler runtime.Mars
 	return msg, metadata, err
 }
 
-func local_request_RoomService_ListRooms_0(ctx context.Context, marshaler runtime.Marshaler, server RoomServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_RoomService_ListRooms_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.RoomServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListRoomsRequest
+		protoReq extRealtimev1.ListRoomsRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -129,7 +130,7 @@ func local_request_RoomService_ListRooms_0(ctx context.Context, marshaler runtim
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterRoomServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterRoomServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server RoomServiceServer) error {
+func RegisterRoomServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extRealtimev1.RoomServiceServer) error {
 	mux.Handle(http.MethodPost, pattern_RoomService_JoinRooms_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -221,15 +222,15 @@ func RegisterRoomServiceHandlerFromEndpoint(ctx context.Context, mux *runtime.Se
 // RegisterRoomServiceHandler registers the http handlers for service RoomService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterRoomServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterRoomServiceHandlerClient(ctx, mux, NewRoomServiceClient(conn))
+	return RegisterRoomServiceHandlerClient(ctx, mux, extRealtimev1.NewRoomServiceClient(conn))
 }
 
 // RegisterRoomServiceHandlerClient registers the http handlers for service RoomService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "RoomServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "RoomServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extRealtimev1.RoomServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extRealtimev1.RoomServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "RoomServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterRoomServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client RoomServiceClient) error {
+// "extRealtimev1.RoomServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterRoomServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extRealtimev1.RoomServiceClient) error {
 	mux.Handle(http.MethodPost, pattern_RoomService_JoinRooms_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extRealtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -35,9 +36,9 @@ var (
 	_ = metadata.Join
 )
 
-func request_EmitService_Emit_0(ctx context.Context, marshaler runtime.Marshaler, client EmitServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_EmitService_Emit_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.EmitServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq EmitRequest
+		protoReq extRealtimev1.EmitRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -50,9 +51,9 @@ func request_EmitService_Emit_0(ctx context.Context, marshaler runtime.Marshaler
 	return msg, metadata, err
 }
 
-func local_request_EmitService_Emit_0(ctx context.Context, marshaler runtime.Marshaler, server EmitServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_EmitService_Emit_0(ctx context.Context, marshaler runtime.Marshaler, server extRealtimev1.EmitServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq EmitRequest
+		protoReq extRealtimev1.EmitRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -62,9 +63,9 @@ func local_request_EmitService_Emit_0(ctx context.Context, marshaler runtime.Mar
 	return msg, metadata, err
 }
 
-func request_EmitService_EmitWithAck_0(ctx context.Context, marshaler runtime.Marshaler, client EmitServiceClient, req *http.Request, pathParams map[string]string) (EmitService_EmitWithAckClient, runtime.ServerMetadata, error) {
+func request_EmitService_EmitWithAck_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.EmitServiceClient, req *http.Request, pathParams map[string]string) (extRealtimev1.EmitService_EmitWithAckClient, runtime.ServerMetadata, error) {
 	var (
-		protoReq EmitWithAckRequest
+		protoReq extRealtimev1.EmitWithAckRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -90,7 +91,7 @@ func request_EmitService_EmitWithAck_0(ctx context.Context, marshaler runtime.Ma
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterEmitServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterEmitServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server EmitServiceServer) error {
+func RegisterEmitServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extRealtimev1.EmitServiceServer) error {
 	mux.Handle(http.MethodPost, pattern_EmitService_Emit_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -149,15 +150,15 @@ func RegisterEmitServiceHandlerFromEndpoint(ctx context.Context, mux *runtime.Se
 // RegisterEmitServiceHandler registers the http handlers for service EmitService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterEmitServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterEmitServiceHandlerClient(ctx, mux, NewEmitServiceClient(conn))
+	return RegisterEmitServiceHandlerClient(ctx, mux, extRealtimev1.NewEmitServiceClient(conn))
 }
 
 // RegisterEmitServiceHandlerClient registers the http handlers for service EmitService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "EmitServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "EmitServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extRealtimev1.EmitServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extRealtimev1.EmitServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "EmitServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterEmitServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client EmitServiceClient) error {
+// "extRealtimev1.EmitServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterEmitServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extRealtimev1.EmitServiceClient) error {
 	mux.Handle(http.MethodPost, pattern_EmitService_Emit_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extRealtimev1 "github.com/realtime-svc/realtime-svc/gen/go/realtime/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -35,9 +36,9 @@ var (
 	_ = metadata.Join
 )
 
-func request_NodeService_Drain_0(ctx context.Context, marshaler runtime.Marshaler, client NodeServiceClient, req *http.Request, pathParams map[string]string) (NodeService_DrainClient, runtime.ServerMetadata, error) {
+func request_NodeService_Drain_0(ctx context.Context, marshaler runtime.Marshaler, client extRealtimev1.NodeServiceClient, req *http.Request, pathParams map[string]string) (extRealtimev1.NodeService_DrainClient, runtime.ServerMetadata, error) {
 	var (
-		protoReq DrainRequest
+		protoReq extRealtimev1.DrainRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -63,7 +64,7 @@ func request_NodeService_Drain_0(ctx context.Context, marshaler runtime.Marshale
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterNodeServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterNodeServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server NodeServiceServer) error {
+func RegisterNodeServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extRealtimev1.NodeServiceServer) error {
 	mux.Handle(http.MethodPost, pattern_NodeService_Drain_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
 		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
@@ -101,15 +102,15 @@ func RegisterNodeServiceHandlerFromEndpoint(ctx context.Context, mux *runtime.Se
 // RegisterNodeServiceHandler registers the http handlers for service NodeService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterNodeServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterNodeServiceHandlerClient(ctx, mux, NewNodeServiceClient(conn))
+	return RegisterNodeServiceHandlerClient(ctx, mux, extRealtimev1.NewNodeServiceClient(conn))
 }
 
 // RegisterNodeServiceHandlerClient registers the http handlers for service NodeService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "NodeServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "NodeServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extRealtimev1.NodeServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extRealtimev1.NodeServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "NodeServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterNodeServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client NodeServiceClient) error {
+// "extRealtimev1.NodeServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterNodeServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extRealtimev1.NodeServiceClient) error {
 	mux.Handle(http.MethodPost, pattern_NodeService_Drain_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
