@@ -10,6 +10,7 @@ GOLANGCI_VERSION := v2.15.0
 GO_PACKAGES := ./...
 BIN := $(CURDIR)/.bin
 GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+GRPCURL := $(BIN)/grpcurl
 BUF := e2e/node_modules/.bin/buf
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
@@ -49,7 +50,7 @@ test-portable: check-go bundle ## Run the edge's and the process' tests on the p
 	REALTIME_TEST_ENGINE=portable go test -race -shuffle=on -timeout 10m ./wsedge/... ./cmd/...
 
 .PHONY: test-e2e
-test-e2e: build node_modules chromium python-socketio clients examples/express/node_modules/.package-lock.json ## Run the tests with the real Socket.IO clients and Chromium.
+test-e2e: build $(GRPCURL) node_modules chromium python-socketio clients examples/express/node_modules/.package-lock.json ## Run the tests with the real Socket.IO clients and Chromium.
 	cd e2e && REALTIME_BIN='$(CURDIR)/bin/realtime-svc' CHAT_BIN='$(CURDIR)/bin/chat' npm test --silent
 
 .PHONY: test-deploy
@@ -200,6 +201,11 @@ client-tools: protoc
 deploy-tools:
 	@command -v buildah >/dev/null && command -v promtool >/dev/null && command -v systemd-analyze >/dev/null || \
 	$(call install,buildah prometheus systemd ca-certificates)
+
+# What the documentation calls the service with.
+$(GRPCURL):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 
 # The name holds the version, so that another one is another file.
 $(GOLANGCI):
