@@ -332,6 +332,16 @@ func (s *Server) keptAuth(auth []byte) []byte {
 	return auth
 }
 
+// Polling counts the sessions that are carried by polling now. It looks at each.
+func (s *Server) Polling() (n int) {
+	for _, session := range s.transport.Sessions() {
+		if session.Transport() == engineio.Polling {
+			n++
+		}
+	}
+	return n
+}
+
 // Shutdown stops accepting, disconnects every socket ("server shutting down"),
 // gives up those that are away, closes every session so that its client reconnects elsewhere, waits until the
 // clients have been told or ctx ends, and stops all goroutines.

@@ -128,6 +128,13 @@ type Config struct {
 	GRPCBurst       int    `name:"grpc-burst" group:"grpc" default:"0" min:"0" max:"1000000" help:"How many calls one caller may make at once. 0: as many as in a second."`
 	GRPCMaxStreams  int    `name:"grpc-max-streams-per-caller" group:"grpc" default:"1000" min:"1" max:"1000000" help:"How many streams one caller may have open, where --grpc-tokens says nothing else; without tokens an address is a caller. One more is refused with TOO_MANY_STREAMS."`
 
+	AdminUI          string `name:"admin-ui" group:"adminui" default:"off" oneof:"off,readonly,full" help:"Let the Socket.IO Admin UI connect: to look, or to emit, join, leave and disconnect as well."`
+	AdminUIMode      string `name:"admin-ui-mode" group:"adminui" default:"development" oneof:"development,production" help:"What it shows: each socket and event, or figures only, which cost next to nothing."`
+	AdminUINamespace string `name:"admin-ui-namespace" group:"adminui" default:"/admin" placeholder:"NAME" help:"Namespace that it connects to. It is not among --namespaces, and services do not hear of it."`
+	AdminUIUsername  string `name:"admin-ui-username" group:"adminui" placeholder:"NAME" help:"Name that a person has to give."`
+	AdminUIPassword  string `name:"admin-ui-password-hash" group:"adminui" placeholder:"HASH" help:"Bcrypt hash of the password that goes with it, as 'htpasswd -nbB name password' makes it."`
+	AdminUIOpen      bool   `name:"admin-ui-open" group:"adminui" negatable:"" default:"false" help:"Let everybody in without a password. Whoever reaches --listen may then do what --admin-ui says."`
+
 	Engine          string        `name:"engine" group:"process" default:"auto" oneof:"auto,loops,portable" help:"How connections are driven: descriptor loops (Linux), a goroutine each (portable), or the best that the system has (auto)."`
 	HeadTimeout     time.Duration `name:"head-timeout" group:"process" default:"10s" min:"100ms" max:"5m" help:"How long a new connection may take to send the head of its first request."`
 	MaxPendingHeads int           `name:"max-pending-heads" group:"process" default:"4096" min:"1" max:"1000000" help:"How many connections may be in that state at a time. One more, and the oldest of them is closed."`
@@ -156,6 +163,7 @@ var groups = []group{
 	{"limits", "Limits"},
 	{"services", "Services"},
 	{"jwt", "Tokens of clients"},
+	{"adminui", "Admin UI"},
 	{"groups", "Consumer groups"},
 	{"grpc", "Callers of gRPC"},
 	{"process", "Process"},

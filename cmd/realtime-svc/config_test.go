@@ -100,7 +100,7 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"serve-client": "false", "web-root": dir, "transports": "websocket", "allow-upgrades": "false", "ping-interval": "7s",
 		"ping-timeout": "8s", "upgrade-timeout": "9s", "connect-timeout": "11s", "keep-headers": "cookie", "max-payload": "5KiB",
 		"max-outbox": "6MiB", "max-pending-acks": "7", "admission-policy": "deny", "admission-timeout": "6s", "watch-buffer": "9MiB",
-		"engine": "portable", "head-timeout": "3s", "max-pending-heads": "5", "grace-period": "12s", "http-listen": "127.0.0.1:5", "drain-delay": "2s", "drain-rate": "20", "drain-jitter": "21", "share-ports": "true", "tls-cert": "/e", "tls-key": "/f", "node-id": "n1",
+		"engine": "portable", "head-timeout": "3s", "max-pending-heads": "5", "grace-period": "12s", "http-listen": "127.0.0.1:5", "admin-ui": "readonly", "admin-ui-mode": "production", "admin-ui-namespace": "/ui", "admin-ui-username": "me", "admin-ui-password-hash": "$2a$04$wpVcYqzUO5hXqwgTHHPfYOhHXGsRg3pLcN8LuMnIzf5AXGzN1MGiC", "admin-ui-open": "true", "drain-delay": "2s", "drain-rate": "20", "drain-jitter": "21", "share-ports": "true", "tls-cert": "/e", "tls-key": "/f", "node-id": "n1",
 		"log-level": "debug", "log-format": "json", "allow-eio3": "true", "keep-auth": "true", "recovery-max-age": "2m", "recovery-bytes": "7MiB",
 		"webtransport-listen": "127.0.0.1:4", "webtransport-cert": "/c", "webtransport-key": "/k", "proxy-protocol": "10.0.0.0/8,::1/128",
 		"trusted-proxies": "192.168.0.0/16", "add-trailing-slash": "false", "cors-origins": "https://a,https://b", "cors-credentials": "true",
@@ -123,7 +123,7 @@ func TestC1EverySettingEverywhere(t *testing.T) {
 		"trace-endpoint": "localhost:4317", "trace-sample": "0.5", "trace-insecure": "true",
 	}
 	with := map[string]string{"jwt-algorithms": "--jwt-keys=/k", "jwt-optional": "--jwt-keys=/k", "jwt-then-ask": "--jwt-keys=/k", "grpc-tls-cert": "--grpc-tls-key=/k", "grpc-tls-key": "--grpc-tls-cert=/c", "grpc-tls-client-ca": "--grpc-tls-cert=/c,--grpc-tls-key=/k",
-		"tls-cert": "--tls-key=/f", "tls-key": "--tls-cert=/e"}
+		"admin-ui": "--admin-ui-open", "admin-ui-open": "--admin-ui=full", "tls-cert": "--tls-key=/f", "tls-key": "--tls-cert=/e"}
 	for _, s := range settings(&Config{}) {
 		text, ok := values[s.name]
 		if !ok {

@@ -29,8 +29,9 @@ var mayImport = map[string][]string{
 	"service/tracing":            {"rooms"},
 	"service":                    {"gen/go/realtime/v1", "rooms", "service/access", "service/feed"},
 	"service/consumer":           {"gen/go/realtime/v1"},
+	"service/adminui":            {"rooms", "service/feed"},
 	"service/gateway":            {"gen/go/realtime/v1", "gen/go/gateway/realtime/v1"},
-	"cmd/realtime-svc":           {"gen/go/realtime/v1", "rooms", "cmd/realtime-svc/cli", "service", "service/gateway", "service/access", "service/feed", "service/jwt", "service/tracing", "wsedge"},
+	"cmd/realtime-svc":           {"gen/go/realtime/v1", "rooms", "cmd/realtime-svc/cli", "service", "service/gateway", "service/access", "service/adminui", "service/feed", "service/jwt", "service/tracing", "wsedge"},
 	"bench":                      {"gen/go/realtime/v1"},
 	"cmd/realtime-svc/cli":       {"gen/go/realtime/v1"},
 	"examples/chat":              {"gen/go/realtime/v1", "service/consumer"},
@@ -52,8 +53,9 @@ var onlyIn = map[string][]string{
 	"github.com/goccy/":          {"cmd/", "service/access"},
 	"github.com/golang-jwt/":     {"service/jwt", "cmd/realtime-svc/cli"},
 	"github.com/MicahParks/":     {"service/jwt"},
-	"golang.org/x/time/":         {"service/access"},
+	"golang.org/x/time/":         {"service/access", "service/adminui"},
 	"github.com/coreos/":         {"cmd/"},
+	"golang.org/x/crypto/":       {"service/adminui"},
 	"golang.org/x/sys/":          {"cmd/", "wsedge/netpoll", "bench"},
 }
 

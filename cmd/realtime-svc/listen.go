@@ -77,6 +77,9 @@ func (p *Process) Start(ctx context.Context) error {
 	if p.jwt != nil {
 		p.jwt.Start()
 	}
+	if p.adminUI != nil {
+		p.adminUI.Start()
+	}
 	for i, l := range listeners {
 		p.serves.Go(func() { p.ended(l.flag, l.serve(opened[i])) })
 	}

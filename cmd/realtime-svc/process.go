@@ -17,6 +17,7 @@ import (
 	"github.com/realtime-svc/realtime-svc/rooms"
 	"github.com/realtime-svc/realtime-svc/service"
 	"github.com/realtime-svc/realtime-svc/service/access"
+	"github.com/realtime-svc/realtime-svc/service/adminui"
 	"github.com/realtime-svc/realtime-svc/service/feed"
 	"github.com/realtime-svc/realtime-svc/service/gateway"
 	"github.com/realtime-svc/realtime-svc/service/jwt"
@@ -38,6 +39,7 @@ type Process struct {
 	edgeTLS      *certificates    // nil: the edge speaks plain HTTP
 	guard        *access.Guard
 	jwt          *jwt.Admitter    // nil: tokens are not looked at
+	adminUI      *adminui.UI      // nil: it may not connect
 	tracing      *tracing.Tracing // nil: nothing is traced
 	grpc         *grpc.Server
 	http         *gateway.Gateway // nil: nobody calls with HTTP
@@ -104,7 +106,11 @@ func NewProcess(cfg Config, logger *slog.Logger) (*Process, error) {
 	if err = p.newJWT(hub); err != nil {
 		return nil, errors.Join(err, p.stopTracing(context.Background()))
 	}
-	if p.edge, err = wsedge.New(p.edgeConfig(hub)); err != nil {
+	edge := p.edgeConfig(hub)
+	if err = p.newAdminUI(hub, &edge); err != nil {
+		return nil, errors.Join(err, p.stopTracing(context.Background()))
+	}
+	if p.edge, err = wsedge.New(edge); err != nil {
 		return nil, errors.Join(fmt.Errorf("--engine=%s: %w", cfg.Engine, err), p.stopTracing(context.Background()))
 	}
 	registry.MustRegister(&collector{hub, p.edge.Stats, p.feed.Stats, p.feed.Groups, p.service.Idempotency, p.service.Admissions().Stats})
@@ -123,10 +129,16 @@ func (p *Process) hubConfig() rooms.HubConfig {
 		Namespaces: p.cfg.Namespaces,
 		Patterns:   p.cfg.NamespacePatterns,
 		MaxDynamic: p.cfg.MaxDynamicNamespaces,
-		RoomEvents: p.feed.ObserveRooms,
+		RoomEvents: p.roomEvents,
 	}
 	if p.recovery != nil {
 		cfg.Recorder = p.recovery.Recorder
+	}
+	if p.cfg.AdminUI != "off" {
+		cfg.Namespaces = append(slices.Clone(cfg.Namespaces), p.cfg.AdminUINamespace)
+		if p.recovery != nil {
+			cfg.Recorder = p.recordOthers
+		}
 	}
 	return cfg
 }
@@ -189,6 +201,9 @@ func (p *Process) Stop(ctx context.Context) error {
 		p.logger.Debug("stopped a part", "part", c.name, "took", time.Since(began))
 	}
 	p.endGuard()
+	if p.adminUI != nil {
+		p.adminUI.Stop()
+	}
 	p.drainOnce.Do(func() { p.endDrain = func() {} })
 	p.endDrain()
 	if p.jwt != nil {

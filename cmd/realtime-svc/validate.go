@@ -120,6 +120,7 @@ func (c *Config) checkShapes() []error {
 	c.checkWebTransport(wrong)
 	c.checkTLS(wrong)
 	c.checkHTTP(wrong)
+	c.checkAdminUI(wrong)
 	c.checkEnd(wrong)
 	c.checkGRPC(wrong)
 	c.checkJWT(wrong)
