@@ -72,8 +72,12 @@ func TestImage(t *testing.T) {
 			t.Errorf("%s: %s %.80s", url, r.Status, body)
 		}
 	}
+	process := processOf(t, node)
+	if status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(process), "status")); err != nil || !regexp.MustCompile(`(?m)^Uid:\s65532\s65532\s65532\s65532$`).Match(status) {
+		t.Errorf("it does not run as user 65532: %v\n%s", err, status)
+	}
 	// buildah would kill it; an engine sends the process itself a signal.
-	_ = syscall.Kill(processOf(t, node), syscall.SIGTERM)
+	_ = syscall.Kill(process, syscall.SIGTERM)
 	rest, stopped := "", false
 	for lines.Scan() {
 		rest += lines.Text() + "\n"

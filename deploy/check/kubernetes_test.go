@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +17,17 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// objects decodes every document of the folder: an unknown or misspelt field fails.
-func objects(t *testing.T) (all []runtime.Object) {
+// objects decodes every document of the folder, and of the example beside them: an unknown or misspelt field fails.
+func objects(t *testing.T) []runtime.Object {
+	t.Helper()
+	return slices.Concat(decode(t, "*.yaml"), decode(t, "*.yaml.example"))
+}
+
+// decode decodes the documents of the files in deploy/kubernetes with such names.
+func decode(t *testing.T, names string) (all []runtime.Object) {
 	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
-	paths, err := filepath.Glob(filepath.Join(root, "deploy/kubernetes/*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(root, "deploy/kubernetes", names))
 	if err != nil || len(paths) == 0 {
 		t.Fatal(paths, err)
 	}
@@ -75,6 +82,11 @@ func TestKubernetesManifests(t *testing.T) {
 	case !*pod.SecurityContext.RunAsNonRoot, !*s.ReadOnlyRootFilesystem, *s.AllowPrivilegeEscalation, s.Capabilities.Drop[0] != "ALL",
 		pod.SecurityContext.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault:
 		t.Error("the container may do more than it needs")
+	}
+	for _, object := range decode(t, "*.y*ml") {
+		if secret, ok := object.(*core.Secret); ok {
+			t.Errorf("kubectl apply -f deploy/kubernetes/ would put the public token into %s", secret.Name)
+		}
 	}
 	labels := deployment.Spec.Template.Labels
 	for _, object := range all {

@@ -15,7 +15,7 @@ func units(t *testing.T) (dir string) {
 	dir = t.TempDir()
 	for _, name := range []string{"realtime-svc.service", "realtime-svc.socket"} {
 		text := strings.ReplaceAll(read(t, "deploy/systemd/"+name), "/usr/local/bin/realtime-svc", binary(t))
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // as units are
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,5 +49,7 @@ func TestSystemdUnitIsHardened(t *testing.T) {
 	if err != nil || exposure > 2 {
 		t.Errorf("exposure level %s", score[1])
 	}
-	t.Logf("exposure level %s of 10", score[1])
+	if !strings.Contains(read(t, "docs/deployment.md"), "says "+score[1]+" of 10") {
+		t.Errorf("exposure level %s, and docs/deployment.md says another", score[1])
+	}
 }
