@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -230,6 +231,16 @@ func TestCommandCompletion(t *testing.T) {
 	}
 	if got := runCommand(t, nil, "completion tcsh"); got.code != 2 {
 		t.Errorf("%+v", got)
+	}
+	// What bash makes of it, for the last of these words.
+	script := runCommand(t, nil, "completion bash").out
+	for words, want := range map[string]string{
+		"realtime-svc w": "watch", "realtime-svc sockets d": "disconnect", "realtime-svc sockets join x --exc": "--except-room --except-socket", "realtime-svc emit --vol": "--volatile",
+	} {
+		ask := fmt.Sprintf("%s\nCOMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _realtime_svc; echo \"${COMPREPLY[*]}\"", script, words)
+		if got, err := exec.Command("bash", "-c", ask).CombinedOutput(); err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("%s: %v %s, want %s", words, err, got, want)
+		}
 	}
 }
 
